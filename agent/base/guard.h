@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The agent's state of one thread, and the guard that keeps our own calls out of our own hooks.
+ * One small struct with the initial-exec TLS model: touching it never allocates, so it may be used
+ * in signal handlers. Zero is the valid initial state.
+ *
+ * Two different things live here: the guard ("this call is ours, do not look at it") and the mute
+ * ("a higher seam has this request already, do not make another span of it", design: one mark).
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct thread_state {
+        uint32_t guard;           /* > 0: inside the agent */
+        uint32_t mute;            /* > 0: inside a call whose request a higher seam has already */
+        uint32_t ours;            /* 1 for life on the agent's own thread: every hook passes through */
+        uint32_t rand_generation; /* process generation that seeded the generator; 0 = not seeded */
+        uint64_t rand[4];         /* xoshiro256** state */
+        uint64_t lookup_failed;   /* hash of the name whose look-up failed last on this thread, 0 = none */
+        uint32_t connect_failed;  /* look-up number of the connect that failed last, 0 = none */
+        uint32_t reserved;
+};
+
+extern __thread struct thread_state thread_state
+        __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* Set once the agent observes; 0 before the constructor, when disabled, and after a fault. */
+extern uint32_t agent_enabled __attribute__((visibility("hidden")));
+
+/*
+ * Number of this process image, counted up in every forked child; never 0 once the agent is on.
+ * What belongs to a process (ring, ids, descriptors) remembers the generation it was made in.
+ */
+extern uint32_t process_generation __attribute__((visibility("hidden")));
+
+/**
+ * guard_enter() - may the agent look at this call?
+ *
+ * Return: true when entered: pair with guard_leave(). False: pass straight through.
+ * Context: signal.
+ */
+static inline bool guard_enter(void)
+{
+        if (!__atomic_load_n(&agent_enabled, __ATOMIC_RELAXED) || thread_state.guard || thread_state.ours)
+                return false;
+        thread_state.guard = 1;
+        return true;
+}
+
+static inline void guard_leave(void)
+{
+        thread_state.guard = 0;
+}
+
+/* True when a hook called now must pass straight through. Context: signal. */
+static inline bool guard_passes(void)
+{
+        return !__atomic_load_n(&agent_enabled, __ATOMIC_RELAXED) || thread_state.guard || thread_state.ours;
+}
+
+/*
+ * OBSERVE(work) - run @work (a statement) under the guard with errno kept; nothing when the call
+ * must pass. Only for work after or before the real call, never around it: a signal handler or a
+ * cancellation inside the real call must find the guard open.
+ */
+#define OBSERVE(work)                          \
+        do {                                   \
+                if (guard_enter()) {           \
+                        int errno_ = errno;    \
+                        work;                  \
+                        errno = errno_;        \
+                        guard_leave();         \
+                }                              \
+        } while (0)

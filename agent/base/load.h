@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Unaligned loads and small helpers that every module needs. No state. */
+#include <stdint.h>
+#include <string.h>
+
+#define LIKELY(x)       __builtin_expect(!!(x), 1)
+#define UNLIKELY(x)     __builtin_expect(!!(x), 0)
+#define ARRAY_LEN(a)    (sizeof(a) / sizeof((a)[0]))
+#define ALIGN_UP(n, to) (((n) + (to)-1) & ~((__typeof__(n))(to)-1))
+#define MIN(a, b)       ((a) < (b) ? (a) : (b))
+#define MAX(a, b)       ((a) > (b) ? (a) : (b))
+
+static inline uint32_t load_u32(const void *p)
+{
+        uint32_t v;
+
+        memcpy(&v, p, sizeof(v));
+        return v;
+}
+
+static inline uint64_t load_u64(const void *p)
+{
+        uint64_t v;
+
+        memcpy(&v, p, sizeof(v));
+        return v;
+}
+
+static inline uint16_t load_be16(const void *p)
+{
+        const unsigned char *b = p;
+
+        return (uint16_t)(b[0] << 8 | b[1]);
+}
+
+/* FNV-1a, 64 bit: for names and table look-ups, never for anything an enemy must not predict. */
+#define HASH_SEED 0xcbf29ce484222325ull
+
+static inline uint64_t hash_bytes(const void *p, size_t len, uint64_t seed)
+{
+        const unsigned char *b = p;
+
+        for (size_t i = 0; i < len; i++)
+                seed = (seed ^ b[i]) * 0x100000001b3ull;
+        return seed;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+#include <sys/mman.h>
+
+#include "agent/base/load.h"
+#include "agent/base/sys.h"
+#include "agent/config/config.h"
+
+#define OWN_BYTES 8192 /* enough for all but exotic environments: no mapping at start */
+
+static _Alignas(char *) char own_block[OWN_BYTES];
+static bool own_block_taken;
+
+/* What we keep: a name up to and with "=", or a prefix of names. */
+static const char *const kept[] = {"OTEL_", "TRACEPARENT=", "TRACESTATE=", "BAGGAGE="};
+
+static bool is_kept(const char *string)
+{
+        for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+                if (strncmp(string, kept[i], strlen(kept[i])) == 0)
+                        return true;
+        return false;
+}
+
+/* Room for @len bytes: the static block for the first who fits, mapped memory else. */
+static void *take_block(size_t len)
+{
+        if (len > OWN_BYTES || own_block_taken)
+                return sys_mmap(len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+        own_block_taken = true;
+        return own_block;
+}
+
+bool config_env_copy(struct config_env *ret_env, char *const *environ_now)
+{
+        struct config_env env = {0};
+        size_t text_max = 0, count_max = 0, pointers_len;
+        char *block;
+
+        for (char *const *e = environ_now; e && *e; e++) {
+                if (!is_kept(*e))
+                        continue;
+                text_max += strlen(*e) + 1;
+                count_max++;
+        }
+        pointers_len = (count_max + 1) * sizeof(char *);
+        if (text_max + pointers_len > LIMIT_SETTINGS_TEXT)
+                return false;
+        block = take_block(pointers_len + text_max);
+        if (!block)
+                return false;
+        env.envp = (char **)(void *)block;
+        env.text = block + pointers_len;
+        for (char *const *e = environ_now; e && *e && env.count < count_max; e++) {
+                size_t len = strlen(*e) + 1;
+
+                if (!is_kept(*e) || env.len + len > text_max)
+                        continue;
+                env.envp[env.count++] = memcpy(env.text + env.len, *e, len);
+                env.len += len;
+        }
+        env.envp[env.count] = NULL;
+        *ret_env = env;
+        return true;
+}
+
+const char *config_env_get(const struct config_env *env, const char *name)
+{
+        size_t len = strlen(name);
+
+        for (size_t i = 0; i < env->count; i++) {
+                const char *string = env->envp[i];
+
+                if (strncmp(string, name, len) == 0 && string[len] == '=')
+                        return string[len + 1] ? string + len + 1 : NULL;
+        }
+        return NULL;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/flow/conn.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/guard.h"
+#include "agent/flow/conn_slab.h"
+#include "agent/flow/to_span.h"
+
+#define PER_CHUNK 64
+
+struct slab conn_slab = SLAB_INIT(sizeof(struct conn), PER_CHUNK, LIMIT_CONNECTIONS);
+
+struct conn *conn_new(const struct sockaddr *addr, socklen_t len, uint64_t start_ns)
+{
+        static _Atomic uint32_t serials;
+        uint32_t index;
+        struct conn *conn = slab_alloc(&conn_slab, &index);
+
+        if (!conn) {
+                stat_add(STAT_UNTRACED_SLAB_FULL, 1);
+                return NULL;
+        }
+        /* refs stays out of it: a late reader of the memory's last use may be looking at it. */
+        memset(&conn->index, 0, sizeof(*conn) - offsetof(struct conn, index));
+        conn->index = index;
+        conn->serial = atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed);
+        conn->generation = process_generation;
+        conn->tcp = peer_fill(&conn->peer, addr, len) && conn->peer.len;
+        conn->connect_start_ns = start_ns;
+        http1_init(&conn->out.parser, HTTP1_REQUESTS);
+        http1_init(&conn->in.parser, HTTP1_RESPONSES);
+        atomic_store_explicit(&conn->refs, 1, memory_order_release);
+        return conn;
+}
+
+bool conn_ref(struct conn *conn)
+{
+        uint32_t refs = atomic_load_explicit(&conn->refs, memory_order_relaxed);
+
+        while (refs != 0)
+                if (atomic_compare_exchange_weak_explicit(&conn->refs, &refs, refs + 1, memory_order_acquire,
+                                                          memory_order_relaxed))
+                        return true;
+        return false;
+}
+
+void conn_opaque(struct conn *conn, enum stat_id why)
+{
+        if (atomic_exchange_explicit(&conn->phase, CONN_OPAQUE, memory_order_acq_rel) != CONN_OPAQUE)
+                stat_add(why, 1);
+}
+
+void conn_established(struct conn *conn, uint64_t now_ns)
+{
+        uint32_t expected = CONN_CONNECTING;
+
+        if (!atomic_compare_exchange_strong(&conn->phase, &expected, CONN_OPEN))
+                return;
+        conn->connect_end_ns = now_ns;
+        if (conn->peer.lookup && thread_state.connect_failed == conn->peer.lookup) {
+                thread_state.connect_failed = 0;
+                to_span_superseded(conn->peer.lookup, SLICE_NULL, now_ns);
+        }
+}
+
+void conn_tell_setup(struct conn *conn)
+{
+        if (!conn->tcp || atomic_exchange(&conn->setup_told, 1) || !conn->connect_end_ns)
+                return;
+        to_span_connect(&conn->peer, conn->connect_start_ns, conn->connect_end_ns, 0, false);
+}
+
+/* The set-up itself failed. */
+static void setup_failed(struct conn *conn, int error, bool timed_out, uint64_t now_ns)
+{
+        if (!conn->tcp || atomic_exchange(&conn->setup_told, 1))
+                return;
+        thread_state.connect_failed = conn->peer.lookup;
+        to_span_connect(&conn->peer, conn->connect_start_ns, now_ns, error, timed_out);
+}
+
+/* Everything that waits for a response ends as @outcome says. Incoming side only. */
+static void end_waiting(struct conn *conn, const struct exchange_outcome *outcome)
+{
+        struct exchange *exchange;
+
+        while ((exchange = conn_queue_first(conn))) {
+                to_span_exchange(conn, exchange, outcome);
+                conn_queue_pop(conn);
+        }
+}
+
+void conn_failed(struct conn *conn, int error, uint64_t now_ns)
+{
+        uint32_t none = 0;
+
+        if (!atomic_compare_exchange_strong(&conn->error, &none, (uint32_t)error))
+                return;
+        conn->error_ns = now_ns;
+        if (conn_phase(conn) == CONN_CONNECTING) {
+                setup_failed(conn, error, false, now_ns);
+                conn_opaque(conn, STAT_OPAQUE_UNKNOWN);
+        }
+}
+
+/* Nobody uses the connection any more. */
+static void conn_finish(struct conn *conn)
+{
+        struct exchange_outcome outcome = {.end_ns = clock_mono_ns(), .error = (int)conn->error};
+        enum conn_phase phase = conn_phase(conn);
+
+        if (phase == CONN_CONNECTING && conn->timed_out)
+                setup_failed(conn, 0, true, outcome.end_ns);
+        else if (phase == CONN_OPEN)
+                conn_tell_setup(conn); /* ended without a word */
+        if (outcome.error)
+                outcome.end_ns = conn->error_ns;
+        else if (conn->eof)
+                outcome.truncated = true;
+        else if (phase == CONN_OPAQUE)
+                outcome.incomplete = true;
+        else
+                outcome.timed_out = conn->timed_out != 0;
+        end_waiting(conn, &outcome);
+}
+
+/* What only memory holds is given back; a forked child does nothing more with its parent's connections. */
+static void conn_release(struct conn *conn)
+{
+        struct exchange *exchange;
+
+        while ((exchange = conn_queue_first(conn)))
+                conn_queue_pop(conn);
+        if (conn->sending)
+                exchange_drop(conn->sending);
+        conn->sending = NULL;
+        slab_free(&conn_slab, conn->index);
+}
+
+void conn_adopt(struct conn *conn)
+{
+        bool idle = !conn->sending && !conn->leftover && !conn_queue_first(conn) &&
+                    !http1_busy(&conn->out.parser) && !http1_busy(&conn->in.parser);
+
+        if (!idle) {
+                conn_opaque(conn, STAT_OPAQUE_UNSEEN);
+                return;
+        }
+        conn->generation = process_generation;
+        atomic_store(&conn->setup_told, 1); /* by the parent */
+        direction_leave(&conn->out);
+        direction_leave(&conn->in);
+}
+
+void conn_unref(struct conn *conn)
+{
+        if (atomic_fetch_sub_explicit(&conn->refs, 1, memory_order_acq_rel) != 1)
+                return;
+        if (conn->generation == process_generation)
+                conn_finish(conn);
+        conn_release(conn);
+}
+
+/* --- the queue --- */
+
+bool conn_queue_push(struct conn *conn, struct exchange *exchange)
+{
+        uint32_t tail = atomic_load_explicit(&conn->queue_tail, memory_order_relaxed);
+
+        if (tail - atomic_load_explicit(&conn->queue_head, memory_order_acquire) >= LIMIT_PIPELINE)
+                return false;
+        conn->queue[tail % LIMIT_PIPELINE] = exchange->index;
+        atomic_store_explicit(&conn->queue_tail, tail + 1, memory_order_release);
+        return true;
+}
+
+bool conn_queue_withdraw(struct conn *conn, struct exchange *exchange)
+{
+        uint32_t none = CLAIM_NONE;
+
+        /* Newest first, so it is the last one of the queue. */
+        if (!atomic_compare_exchange_strong(&exchange->claim, &none, CLAIM_WITHDRAWN))
+                return false;
+        atomic_fetch_sub_explicit(&conn->queue_tail, 1, memory_order_acq_rel);
+        return true;
+}
+
+struct exchange *conn_queue_first(struct conn *conn)
+{
+        uint32_t head = atomic_load_explicit(&conn->queue_head, memory_order_relaxed);
+
+        if (head == atomic_load_explicit(&conn->queue_tail, memory_order_acquire))
+                return NULL;
+        return exchange_at(conn->queue[head % LIMIT_PIPELINE]);
+}
+
+void conn_queue_pop(struct conn *conn)
+{
+        uint32_t head = atomic_load_explicit(&conn->queue_head, memory_order_relaxed);
+        struct exchange *exchange = exchange_at(conn->queue[head % LIMIT_PIPELINE]);
+
+        atomic_store_explicit(&conn->queue_head, head + 1, memory_order_release);
+        exchange_drop(exchange);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * A connection of the host's and what is under way on it. Type-stable memory (slab): a thread that
+ * looks a descriptor up takes a reference, so a close in another thread never frees what is in use.
+ *
+ * Two independent directions: each is touched only by the thread inside a call on it, which holds
+ * the direction's try-lock; whoever finds it taken makes the connection opaque and passes.
+ */
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/base/limits.h"
+#include "agent/base/stats.h"
+#include "agent/flow/exchange.h"
+#include "agent/flow/names.h"
+#include "agent/proto/http1.h"
+
+enum conn_phase {
+        CONN_CONNECTING, /* connect(2) has not answered yet */
+        CONN_OPEN,       /* established; the protocol is not known yet */
+        CONN_HTTP1,
+        CONN_OPAQUE, /* hands off for good */
+};
+
+struct direction {
+        _Atomic uint32_t busy; /* try-lock */
+        struct http1 parser;
+};
+
+struct conn {
+        uint64_t slab_link;
+        _Atomic uint32_t refs;  /* descriptors that name it, and threads inside a call on it */
+        uint32_t index;         /* in the slab */
+        uint32_t serial;        /* of this use of the memory: makes table slots unique */
+        uint32_t generation;    /* process_generation that owns it */
+        _Atomic uint32_t phase; /* enum conn_phase */
+        _Atomic uint32_t error; /* errno that ended it, 0 = none */
+        _Atomic uint32_t timed_out; /* a wait of the host's ran out on it */
+        _Atomic uint32_t setup_told; /* its set-up was told or needs no telling */
+        bool eof;               /* the peer ended the stream */
+        bool spoke_http;        /* a request head went out whole */
+        bool tcp;
+        uint64_t connect_start_ns, connect_end_ns, error_ns; /* CLOCK_MONOTONIC; 0 = not yet */
+        struct peer peer;
+
+        struct direction out, in;
+        struct exchange *sending;  /* outgoing side: request begun and not finished */
+        struct exchange *leftover; /* its header lines went out in part ... */
+        uint32_t leftover_sent;    /* ... so many bytes of them */
+
+        /* Requests that wait for their response; pushed by the outgoing side, popped by the incoming one. */
+        _Atomic uint32_t queue_head, queue_tail;
+        uint32_t queue[LIMIT_PIPELINE];
+};
+
+/* --- conn.c: life of one connection; all Context: signal --- */
+
+/* A connecting connection with one reference (its descriptor's), or NULL. */
+struct conn *conn_new(const struct sockaddr *addr, socklen_t len, uint64_t start_ns);
+/* True when a reference was taken; false when the connection is on its way out. */
+bool conn_ref(struct conn *conn);
+/* The last one finishes what is open and frees the connection. */
+void conn_unref(struct conn *conn);
+
+static inline enum conn_phase conn_phase(const struct conn *conn)
+{
+        return (enum conn_phase)atomic_load_explicit(&conn->phase, memory_order_acquire);
+}
+
+/* A forked child uses its parent's connection: it becomes the child's when nothing is under way, opaque otherwise. */
+void conn_adopt(struct conn *conn);
+/* Hands off from here on, for the reason counted under @why. */
+void conn_opaque(struct conn *conn, enum stat_id why);
+/* The connection stands; tells nothing yet. */
+void conn_established(struct conn *conn, uint64_t now_ns);
+/* It broke with @error (errno): what is under way fails when the connection is finished. */
+void conn_failed(struct conn *conn, int error, uint64_t now_ns);
+/* Its set-up is all we will ever know: the span named connect. */
+void conn_tell_setup(struct conn *conn);
+
+static inline bool direction_enter(struct direction *direction)
+{
+        return atomic_exchange_explicit(&direction->busy, 1, memory_order_acquire) == 0;
+}
+
+static inline void direction_leave(struct direction *direction)
+{
+        atomic_store_explicit(&direction->busy, 0, memory_order_release);
+}
+
+/* The queue. push and withdraw: outgoing side; first and pop: incoming side. */
+bool conn_queue_push(struct conn *conn, struct exchange *exchange);
+bool conn_queue_withdraw(struct conn *conn, struct exchange *exchange);
+struct exchange *conn_queue_first(struct conn *conn);
+void conn_queue_pop(struct conn *conn);
+
+/* --- conn_table.c: descriptor -> connection; all Context: signal --- */
+
+/* One table look-up: is there a connection behind this number? */
+bool conn_table_has(int fd);
+/* The connection with a reference taken, or NULL. */
+struct conn *conn_table_get(int fd);
+/* @fd names @conn from now on (whose reference for it the caller gives away). False: number out of range. */
+bool conn_table_set(int fd, struct conn *conn);
+/* @fd names nothing any more. Return: the connection, with the table's reference now the caller's; or NULL. */
+struct conn *conn_table_clear(int fd);
+/* Highest descriptor that was ever set, for close_range. */
+int conn_table_highest(void);
+/* How many descriptors name a connection now. */
+uint32_t conn_table_count(void);

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/flow/exchange.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "agent/base/slab.h"
+#include "agent/base/stats.h"
+
+#define PER_CHUNK 32
+
+static struct slab slab = SLAB_INIT(sizeof(struct exchange), PER_CHUNK, LIMIT_EXCHANGES);
+
+struct exchange *exchange_new(uint64_t start_ns)
+{
+        uint32_t index;
+        struct exchange *exchange = slab_alloc(&slab, &index);
+
+        if (!exchange) {
+                stat_add(STAT_UNTRACED_SLAB_FULL, 1);
+                return NULL;
+        }
+        /* The text buffers need no cleaning: lengths say what is valid. */
+        memset(exchange, 0, offsetof(struct exchange, inject_text));
+        exchange->index = index;
+        exchange->start_ns = start_ns;
+        atomic_store_explicit(&exchange->open_slot, OPEN_NONE, memory_order_relaxed);
+        atomic_store_explicit(&exchange->owners, 2, memory_order_relaxed);
+        return exchange;
+}
+
+struct exchange *exchange_at(uint32_t index)
+{
+        return slab_at(&slab, index);
+}
+
+void exchange_drop(struct exchange *exchange)
+{
+        if (atomic_fetch_sub_explicit(&exchange->owners, 1, memory_order_acq_rel) == 1)
+                slab_free(&slab, exchange->index);
+}
+
+struct slice exchange_text(const struct exchange *exchange, enum http1_text which)
+{
+        const struct http1_span *at = &exchange->text_at[which];
+
+        return at->present && !at->cut ? slice_make(exchange->text + at->at, at->len) : SLICE_NULL;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * One request and its response. Owned by two sides: the outgoing direction (until the request is
+ * sent) and the incoming one (until the response is read); freed when both have let go. Text is
+ * captured by the request parser straight into it.
+ */
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/base/limits.h"
+#include "agent/proto/http1.h"
+#include "agent/trace/scope.h"
+
+/* Who has the exchange in the queue of its connection: settled by one compare-and-swap. */
+enum exchange_claim {
+        CLAIM_NONE,
+        CLAIM_ANSWERED,  /* the incoming side saw a response begin */
+        CLAIM_WITHDRAWN, /* the outgoing side took it back: none of its bytes left */
+};
+
+/* Of open_slot: not shown yet; over, so that a late outgoing side does not show it any more. */
+#define OPEN_NONE (-1)
+#define OPEN_OVER (-2)
+
+enum exchange_inject { INJECT_NONE, INJECT_STARTED, INJECT_DONE };
+
+struct exchange {
+        uint64_t slab_link;
+        uint32_t index;
+        _Atomic uint32_t owners;
+        _Atomic uint32_t claim; /* enum exchange_claim */
+
+        /* Written by the outgoing side, read by the incoming one after the queue's release. */
+        uint64_t start_ns; /* CLOCK_MONOTONIC */
+        struct scope_decision decision;
+        bool decided;  /* parent, ids and injection are settled */
+        bool traced;   /* false: the head had a context header of its own */
+        bool head_done, request_done;
+        bool is_head, is_connect;
+        uint8_t minor;
+        uint8_t inject; /* enum exchange_inject */
+        uint16_t inject_len;
+        _Atomic int open_slot; /* of home_open(), OPEN_NONE, or OPEN_OVER */
+        struct http1_span text_at[HTTP1_TEXTS];
+
+        /* Written by the incoming side. */
+        uint16_t status;
+        uint8_t response_minor;
+
+        char inject_text[LIMIT_INJECT];
+        char text[LIMIT_HTTP_TEXT];
+};
+
+/* A clean exchange with two owners, or NULL. Context: signal. */
+struct exchange *exchange_new(uint64_t start_ns);
+struct exchange *exchange_at(uint32_t index);
+
+/* One owner lets go. Context: signal. */
+void exchange_drop(struct exchange *exchange);
+
+struct slice exchange_text(const struct exchange *exchange, enum http1_text which);

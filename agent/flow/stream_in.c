@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Responses: each belongs to the oldest request that waits. */
+#include "agent/base/clock.h"
+#include "agent/flow/stream.h"
+#include "agent/flow/to_span.h"
+
+struct in_call {
+        struct conn *conn;
+        uint64_t now_ns;
+        bool tunnel;     /* HTTP ended on this connection */
+        bool unprovoked; /* a response without a request */
+};
+
+static bool on_begin(void *ctx, struct http1 *parser, size_t at, char **ret_text, uint16_t *ret_max,
+                     bool *ret_head_request, bool *ret_connect_request)
+{
+        struct in_call *call = ctx;
+        struct exchange *exchange = conn_queue_first(call->conn);
+        uint32_t claim = CLAIM_NONE;
+
+        /* Already answered: this is the final response after an interim one. */
+        if (!exchange || (!atomic_compare_exchange_strong(&exchange->claim, &claim, CLAIM_ANSWERED) &&
+                          claim != CLAIM_ANSWERED)) {
+                call->unprovoked = true;
+                return false;
+        }
+        *ret_text = NULL;
+        *ret_max = 0;
+        *ret_head_request = exchange->is_head;
+        *ret_connect_request = exchange->is_connect;
+        return true;
+}
+
+static void finish_first(struct in_call *call, const struct exchange_outcome *outcome)
+{
+        to_span_exchange(call->conn, conn_queue_first(call->conn), outcome);
+        conn_queue_pop(call->conn);
+}
+
+static bool on_head(void *ctx, struct http1 *parser, size_t at)
+{
+        struct in_call *call = ctx;
+        struct exchange *exchange = conn_queue_first(call->conn);
+
+        if (parser->head.status >= 100 && parser->head.status < 200 && parser->head.status != 101)
+                return true;
+        exchange->status = parser->head.status;
+        exchange->response_minor = parser->head.minor;
+        if (parser->head.body == HTTP1_BODY_TUNNEL) {
+                finish_first(call, &(struct exchange_outcome){.end_ns = call->now_ns});
+                call->tunnel = true;
+                return false;
+        }
+        return true;
+}
+
+static bool on_end(void *ctx, struct http1 *parser, size_t at)
+{
+        struct in_call *call = ctx;
+
+        finish_first(call, &(struct exchange_outcome){.end_ns = call->now_ns});
+        return true;
+}
+
+static struct http1_sink sink_for(struct in_call *call)
+{
+        return (struct http1_sink){.begin = on_begin, .head = on_head, .end = on_end, .ctx = call};
+}
+
+/* The peer spoke first: not a protocol that we know. */
+static void server_first(struct conn *conn)
+{
+        conn_tell_setup(conn);
+        conn_opaque(conn, STAT_OPAQUE_UNKNOWN);
+}
+
+void stream_in_bytes(struct conn *conn, struct slice bytes, uint64_t now_ns)
+{
+        struct in_call call = {.conn = conn, .now_ns = now_ns};
+        struct http1_sink sink = sink_for(&call);
+
+        if (conn_phase(conn) == CONN_OPEN) {
+                server_first(conn);
+                return;
+        }
+        while (bytes.len && conn_phase(conn) == CONN_HTTP1) {
+                long used = http1_feed(&conn->in.parser, bytes, &sink);
+
+                if (call.tunnel)
+                        conn_opaque(conn, STAT_OPAQUE_UPGRADE);
+                else if (call.unprovoked || used <= 0)
+                        conn_opaque(conn, STAT_OPAQUE_ERROR);
+                bytes = slice_from(bytes, used > 0 ? (size_t)used : bytes.len);
+        }
+}
+
+void stream_in_unseen(struct conn *conn, uint64_t n, uint64_t now_ns)
+{
+        struct in_call call = {.conn = conn, .now_ns = now_ns};
+        struct http1_sink sink = sink_for(&call);
+
+        if (conn_phase(conn) == CONN_OPEN)
+                server_first(conn);
+        else if (!http1_skip(&conn->in.parser, n, &sink) || call.unprovoked)
+                conn_opaque(conn, STAT_OPAQUE_UNSEEN);
+}
+
+void stream_in_eof(struct conn *conn, uint64_t now_ns)
+{
+        struct in_call call = {.conn = conn, .now_ns = now_ns};
+        struct http1_sink sink = sink_for(&call);
+        struct exchange_outcome outcome = {.end_ns = now_ns, .truncated = true};
+
+        conn->eof = true;
+        if (conn_phase(conn) != CONN_HTTP1)
+                return;
+        if (http1_busy(&conn->in.parser))
+                (void)http1_eof(&conn->in.parser, &sink); /* what it could not complete is cut off below */
+        while (conn_queue_first(conn))
+                finish_first(&call, &outcome);
+}

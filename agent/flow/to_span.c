@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/flow/to_span.h"
+
+#include <string.h>
+
+#include "agent/base/clock.h"
+#include "agent/ring/home.h"
+
+static void span_begin(struct span *span, const struct scope_decision *decision, enum span_shape shape)
+{
+        span->context = decision->context;
+        memcpy(span->parent_id, decision->parent_id, sizeof(span->parent_id));
+        span->parent_remote = decision->parent_remote;
+        span->kind = SPAN_CLIENT;
+        span->status = SPAN_UNSET; /* the worker settles it from the facts */
+        span->shape = (uint8_t)shape;
+        span->attr_count = 0;
+}
+
+/* Both ends from one reading of the wall clock: a step of it in between cannot turn the span around. */
+static void set_times(struct span *span, uint64_t start_ns, uint64_t end_ns)
+{
+        span->start_ns = clock_wall_ns(start_ns);
+        span->end_ns = span->start_ns + (end_ns > start_ns ? end_ns - start_ns : 0);
+}
+
+static void add_peer(struct span *span, const struct peer *peer)
+{
+        span_add_str(span, SEMCONV_RAW_NAME, slice_make(peer->name, peer->name_len));
+        span_add_bytes(span, SEMCONV_RAW_PEER, slice_make(&peer->addr, peer->len));
+}
+
+static void exchange_span(struct span *span, const struct conn *conn, const struct exchange *exchange)
+{
+        uint8_t minor = exchange->status ? exchange->response_minor : exchange->minor;
+
+        span_begin(span, &exchange->decision, SHAPE_HTTP_CLIENT);
+        span_add_str(span, SEMCONV_RAW_METHOD, exchange_text(exchange, HTTP1_METHOD));
+        span_add_str(span, SEMCONV_RAW_TARGET, exchange_text(exchange, HTTP1_TARGET));
+        span_add_str(span, SEMCONV_RAW_HOST, exchange_text(exchange, HTTP1_HOST));
+        span_add_str(span, SEMCONV_USER_AGENT_ORIGINAL, exchange_text(exchange, HTTP1_USER_AGENT));
+        span_add_str(span, SEMCONV_RAW_SCHEME, SLICE("http"));
+        span_add_int(span, SEMCONV_RAW_HTTP_VERSION, minor ? 11 : 10);
+        add_peer(span, &conn->peer);
+}
+
+void to_span_exchange(const struct conn *conn, struct exchange *exchange, const struct exchange_outcome *outcome)
+{
+        int shown = atomic_exchange(&exchange->open_slot, OPEN_OVER);
+        struct span span;
+
+        if (shown >= 0)
+                home_open_clear(shown);
+        if (!exchange->traced || !exchange->decision.sampled || !exchange->head_done)
+                return;
+        exchange_span(&span, conn, exchange);
+        set_times(&span, exchange->start_ns, outcome->end_ns);
+        if (exchange->status)
+                span_add_int(&span, SEMCONV_HTTP_RESPONSE_STATUS_CODE, exchange->status);
+        if (outcome->error)
+                span_add_int(&span, SEMCONV_RAW_ERRNO, outcome->error);
+        if (outcome->truncated)
+                span_add_int(&span, SEMCONV_RAW_TRUNCATED, 1);
+        if (outcome->timed_out)
+                span_add_str(&span, SEMCONV_ERROR_TYPE, SLICE("timeout"));
+        if (outcome->incomplete)
+                span_add_int(&span, SEMCONV_OTEL_INCOMPLETE, 1);
+        home_span(&span, outcome->end_ns);
+}
+
+void to_span_open(const struct conn *conn, struct exchange *exchange)
+{
+        struct span span;
+        int none = OPEN_NONE, slot;
+
+        if (!exchange->traced || !exchange->decision.sampled || atomic_load(&exchange->open_slot) != OPEN_NONE)
+                return;
+        exchange_span(&span, conn, exchange);
+        span.start_ns = clock_wall_ns(exchange->start_ns);
+        span.end_ns = 0;
+        slot = home_open(&span);
+        /* The response may have been read by another thread meanwhile. */
+        if (slot >= 0 && !atomic_compare_exchange_strong(&exchange->open_slot, &none, slot))
+                home_open_clear(slot);
+}
+
+void to_span_connect(const struct peer *peer, uint64_t start_ns, uint64_t end_ns, int error, bool timed_out)
+{
+        struct scope_decision decision;
+        struct span span;
+
+        scope_decide(&decision);
+        if (!decision.sampled)
+                return;
+        span_begin(&span, &decision, SHAPE_CONNECT);
+        set_times(&span, start_ns, end_ns);
+        add_peer(&span, peer);
+        span_add_int(&span, SEMCONV_SERVER_PORT, peer_port(peer));
+        span_add_str(&span, SEMCONV_NETWORK_TRANSPORT, SLICE("tcp"));
+        if (peer->lookup)
+                span_add_int(&span, SEMCONV_RAW_LOOKUP, peer->lookup);
+        if (error)
+                span_add_int(&span, SEMCONV_RAW_ERRNO, error);
+        if (timed_out)
+                span_add_str(&span, SEMCONV_ERROR_TYPE, SLICE("timeout"));
+        home_span(&span, end_ns);
+}
+
+void to_span_lookup(struct slice name, int port, int eai, uint64_t start_ns, uint64_t end_ns)
+{
+        struct scope_decision decision;
+        struct span span;
+
+        scope_decide(&decision);
+        if (!decision.sampled)
+                return;
+        span_begin(&span, &decision, SHAPE_CONNECT);
+        set_times(&span, start_ns, end_ns);
+        span_add_str(&span, SEMCONV_RAW_NAME, name);
+        if (port)
+                span_add_int(&span, SEMCONV_SERVER_PORT, port);
+        span_add_int(&span, SEMCONV_RAW_EAI, eai);
+        home_span(&span, end_ns);
+}
+
+void to_span_superseded(uint32_t lookup, struct slice name, uint64_t now_ns)
+{
+        struct scope_decision decision;
+        struct span span;
+
+        scope_decide(&decision);
+        span_begin(&span, &decision, SHAPE_CONNECT_SUPERSEDED);
+        set_times(&span, now_ns, now_ns);
+        span_add_str(&span, SEMCONV_RAW_NAME, name);
+        if (lookup)
+                span_add_int(&span, SEMCONV_RAW_LOOKUP, lookup);
+        home_span(&span, now_ns);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/lifecycle.h"
+
+#include "agent/base/guard.h"
+#include "agent/base/log.h"
+#include "agent/base/stats.h"
+#include "agent/config/config.h"
+#include "agent/ring/home.h"
+#include "agent/trace/scope.h"
+
+
+static void warn_bad_setting(void *ctx, const struct config_row *row, const char *value, const char *why)
+{
+        log_warn("%s: %s", row->env, why);
+}
+
+/* Before anything else is touched: the kill switch (design 5, law 8). */
+static bool killed(char *const *environ_now)
+{
+        static const char name[] = "OTEL_SDK_DISABLED=";
+
+        for (char *const *entry = environ_now; entry && *entry; entry++)
+                if (slice_starts(slice_str(*entry), slice_make(name, sizeof(name) - 1)))
+                        return slice_eq_nocase(slice_str(*entry + sizeof(name) - 1), SLICE("true"));
+        return false;
+}
+
+static void start_log(void)
+{
+        struct log_target target = {(enum log_level)config_now.log_level, 2, NULL};
+
+        if (*config_now.log_file)
+                target.path = config_now.log_file;
+        log_set_target(target);
+}
+
+bool lifecycle_start(char *const *environ_now)
+{
+        if (killed(environ_now) || !config_env_copy(&config_env_now, environ_now))
+                return false;
+        config_load(&config_now, config_env_now.envp, NULL, NULL);
+        if (config_now.sdk_disabled)
+                return false;
+        start_log();
+        if (log_level_now >= LOG_WARN) {
+                struct config again; /* the same once more, now that warnings have somewhere to go */
+
+                config_load(&again, config_env_now.envp, warn_bad_setting, NULL);
+        }
+        process_after_fork = lifecycle_after_fork_child;
+        process_begin();
+        scope_start(config_env_get(&config_env_now, "TRACEPARENT"), config_env_get(&config_env_now, "TRACESTATE"));
+        __atomic_store_n(&agent_enabled, 1, __ATOMIC_RELEASE);
+        return true;
+}
+
+void lifecycle_before_fork(void)
+{
+        OBSERVE(home_before_fork());
+}
+
+void lifecycle_after_fork_parent(void)
+{
+        OBSERVE(home_after_fork_parent());
+}
+
+void lifecycle_after_fork_child(void)
+{
+        if (!__atomic_load_n(&agent_enabled, __ATOMIC_RELAXED) || process_is_known())
+                return;
+        process_begin();
+        stats_move(NULL);
+        home_after_fork();
+}
+
+void lifecycle_stop(void)
+{
+        OBSERVE({
+                if (process_own_memory()) {
+                        home_at_exit();
+                        if (home_must_flush())
+                                home_flush(config_now.exit_timeout);
+                }
+        });
+}
+
+bool lifecycle_own_memory(void)
+{
+        return process_own_memory();
+}

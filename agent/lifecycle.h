@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Start, fork and stop of all parts, in one visible order. Called by hooks/preload.c and the process hooks. */
+#include <stdbool.h>
+
+#include "agent/process.h"
+
+/**
+ * lifecycle_start() - from the preload's constructor
+ * @environ_now: the process's environment
+ *
+ * Reads the kill switch before anything else. Makes no ring, no descriptor, no thread.
+ *
+ * Context: start.
+ * Return: true when the agent is on.
+ */
+bool lifecycle_start(char *const *environ_now);
+
+/* Around fork(2). Context: hook; the child's: signal. */
+void lifecycle_before_fork(void);
+void lifecycle_after_fork_parent(void);
+void lifecycle_after_fork_child(void);
+
+/* A normal end is near: exit, _exit, quick_exit, exec. May be called more than once. Context: hook. */
+void lifecycle_stop(void);
+
+/* False in a vfork child, which must leave the parent's tables alone (process_own_memory()). Context: signal. */
+bool lifecycle_own_memory(void);

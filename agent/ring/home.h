@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Where this process's spans go: the ring, made at the first record, and the way to whoever drains
+ * it (design 10): the relay of this user and export configuration, or a thread of our own inside
+ * the process (OTEL_INSTRUMENT_RELAY=off, or where no relay can be started).
+ *
+ * Everything here runs on the host's thread and never waits: sockets are non-blocking, a relay that
+ * is not there yet gets its ring at the next wake-up.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/record/span.h"
+
+/**
+ * home_span() - hand over one finished span
+ * @now_mono_ns: current CLOCK_MONOTONIC
+ *
+ * The first one makes the ring and finds or starts the consumer. Counts what it drops.
+ *
+ * Context: hook (signal once the ring is there).
+ */
+void home_span(const struct span *span, uint64_t now_mono_ns);
+
+/**
+ * home_open() / home_open_clear() - a span has begun / is finished or was given up
+ *
+ * Return: a slot (>= 0) or -1. Context: hook.
+ */
+int home_open(const struct span *span);
+void home_open_clear(int slot);
+
+/**
+ * home_flush() - wait until what was written has been taken (and for the console: printed)
+ * @timeout_ms: at most so long; OTEL_INSTRUMENT_EXIT_TIMEOUT at exit
+ *
+ * Does nothing unless the process must wait at its end: process 1, console exporter, in-process home.
+ *
+ * Context: hook; the one place where the host's thread waits (design 11).
+ */
+void home_flush(int64_t timeout_ms);
+
+/* True when home_flush() would wait: someone has written records and the end must be waited for. */
+bool home_must_flush(void);
+
+/**
+ * home_at_exit() - last look before a normal end: a relay that died with records of ours in the ring is started again
+ *
+ * Context: hook.
+ */
+void home_at_exit(void);
+
+/* In a forked child: forget the parent's ring, socket and thread without touching them. Context: signal. */
+void home_after_fork(void);
+
+/* Around fork in the parent: in process, waits (bounded) until the thread is outside of third-party code. Context: hook. */
+void home_before_fork(void);
+void home_after_fork_parent(void);
+
+/* Before setuid and the like, in process only: the thread leaves, the next record starts a new one. Context: hook. */
+void home_before_identity_change(void);
+
+/* Is this descriptor number one of ours? Hooks answer EBADF / skip it. Context: signal. */
+bool home_owns_fd(int fd);
+
+/* The lowest of our descriptors that is >= @from, or -1: close_range goes around it. Context: signal. */
+int home_next_fd(int from);
+
+/* The host puts something else under one of our numbers: forget it without closing it. Context: signal. */
+void home_lose_fd(int fd);

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/tap/tap_net.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/guard.h"
+#include "agent/base/load.h"
+#include "agent/base/sys.h"
+#include "agent/flow/conn.h"
+#include "agent/flow/stream.h"
+#include "agent/process.h"
+
+bool tap_net_tracked(int fd)
+{
+        return conn_table_has(fd) && !guard_passes();
+}
+
+/* The connection behind @fd, owned by this process; NULL: leave it alone. */
+static struct conn *conn_take(int fd)
+{
+        struct conn *conn = conn_table_get(fd);
+
+        if (!conn)
+                return NULL;
+        process_notice_fork();
+        if (UNLIKELY(conn->generation != process_generation))
+                conn_adopt(conn);
+        return conn;
+}
+
+/* --- outgoing --- */
+
+/* What an earlier short write left of ours goes first. Return: false with errno set when it cannot. */
+static bool send_leftover(struct conn *conn, tap_emit_fn *emit, void *call)
+{
+        struct slice rest;
+
+        while ((rest = stream_out_leftover(conn)).len) {
+                struct iovec iov = {(void *)(uintptr_t)rest.p, rest.len};
+                ssize_t n = emit(call, &iov, 1);
+
+                if (n <= 0)
+                        return false;
+                stream_out_leftover_sent(conn, (size_t)n);
+        }
+        return true;
+}
+
+/* Own work with the guard held, whether or not the agent was switched off meanwhile: locks are given back. */
+static ssize_t commit(struct out_plan *plan, ssize_t n)
+{
+        int error = errno;
+        ssize_t result;
+
+        thread_state.guard++;
+        result = stream_out_commit(plan, n, error);
+        thread_state.guard--;
+        errno = error;
+        return result;
+}
+
+static bool plan(struct out_plan *ret_plan, struct conn *conn, const struct iovec *iov, int iovcnt)
+{
+        int error = errno;
+        bool planned;
+
+        if (!guard_enter())
+                return false;
+        planned = stream_out_plan(ret_plan, conn, iov, iovcnt);
+        guard_leave();
+        errno = error;
+        return planned;
+}
+
+ssize_t tap_net_out(int fd, const struct iovec *iov, int iovcnt, tap_emit_fn *emit, void *call)
+{
+        struct conn *conn = conn_take(fd);
+        struct out_plan out;
+        ssize_t taken, result;
+
+        if (!conn)
+                return emit(call, NULL, 0);
+        do {
+                taken = 0;
+                if (!send_leftover(conn, emit, call)) {
+                        result = -1;
+                } else if (!plan(&out, conn, iov, iovcnt)) {
+                        result = emit(call, NULL, 0);
+                } else {
+                        taken = emit(call, out.iov, out.iovcnt);
+                        result = commit(&out, taken);
+                }
+                /* The kernel took bytes of ours only: the host's are still to go. */
+        } while (result == 0 && taken > 0);
+        OBSERVE(conn_unref(conn));
+        return result;
+}
+
+bool tap_net_out_unseen_begin(int fd)
+{
+        /* Nothing of ours can be left over here: it always stands before the blank line of a head, which the
+         * host must send through tap_net_out() first. A host that skips it leaves a broken request behind
+         * with or without us. */
+        (void)fd;
+        return true;
+}
+
+void tap_net_out_unseen_end(int fd, ssize_t n)
+{
+        OBSERVE({
+                struct conn *conn = n > 0 ? conn_take(fd) : NULL;
+
+                if (conn) {
+                        stream_out_unseen(conn, (uint64_t)n);
+                        conn_unref(conn);
+                }
+        });
+}
+
+/* --- incoming --- */
+
+void tap_net_in_begin(struct tap_in *in, int fd)
+{
+        in->conn = NULL;
+        OBSERVE({
+                struct conn *conn = conn_take(fd);
+
+                if (conn && conn_phase(conn) == CONN_OPAQUE) {
+                        conn_unref(conn);
+                } else if (conn && !direction_enter(&conn->in)) {
+                        conn_opaque(conn, STAT_OPAQUE_CONTENTION);
+                        conn_unref(conn);
+                } else {
+                        in->conn = conn;
+                }
+        });
+}
+
+static bool worth_a_retry(int error)
+{
+        return error == EAGAIN || error == EINTR || error == EINPROGRESS || error == EALREADY || error == EFAULT ||
+               error == EINVAL || error == ENOMEM || error == EMSGSIZE || error == ENOTCONN;
+}
+
+/* @n bytes, spread over the host's buffers. */
+static void bytes_came(struct conn *conn, const struct iovec *iov, int iovcnt, size_t n, uint64_t now_ns)
+{
+        for (int i = 0; i < iovcnt && n; i++) {
+                size_t piece = MIN(iov[i].iov_len, n);
+
+                if (piece)
+                        stream_in_bytes(conn, slice_make(iov[i].iov_base, piece), now_ns);
+                n -= piece;
+        }
+}
+
+static void in_end(struct conn *conn, const struct iovec *iov, int iovcnt, ssize_t n, int flags, size_t wanted,
+                   int error)
+{
+        uint64_t now_ns;
+
+        if (flags & MSG_PEEK || (n < 0 && worth_a_retry(error)) || (n == 0 && wanted == 0))
+                return;
+        now_ns = clock_mono_ns();
+        if (n < 0) {
+                conn_failed(conn, error, now_ns);
+                return;
+        }
+        conn_established(conn, now_ns);
+        if (n == 0) {
+                stream_in_eof(conn, now_ns);
+                return;
+        }
+        atomic_store_explicit(&conn->timed_out, 0, memory_order_relaxed);
+        if (iov && !(flags & MSG_TRUNC))
+                bytes_came(conn, iov, iovcnt, (size_t)n, now_ns);
+        else
+                stream_in_unseen(conn, (uint64_t)n, now_ns);
+}
+
+void tap_net_in_end(struct tap_in *in, const struct iovec *iov, int iovcnt, ssize_t n, int flags, size_t wanted)
+{
+        struct conn *conn = in->conn;
+        int error = errno;
+
+        if (!conn)
+                return;
+        thread_state.guard++;
+        in_end(conn, iov, iovcnt, n, flags, wanted, error);
+        direction_leave(&conn->in);
+        conn_unref(conn);
+        thread_state.guard--;
+        errno = error;
+}
+
+/* --- life of descriptors --- */
+
+static int int_option(int fd, int name)
+{
+        int value = 0;
+        socklen_t len = sizeof(value);
+
+        return sys_getsockopt(fd, SOL_SOCKET, name, &value, &len) == 0 ? value : -1;
+}
+
+static bool kind_traced(int fd, const struct sockaddr *addr, socklen_t len)
+{
+        int protocol;
+
+        if (!addr || len < sizeof(sa_family_t))
+                return false;
+        if (addr->sa_family == AF_UNIX)
+                return int_option(fd, SO_TYPE) == SOCK_STREAM;
+        if (addr->sa_family != AF_INET && addr->sa_family != AF_INET6)
+                return false;
+        protocol = int_option(fd, SO_PROTOCOL);
+        return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
+}
+
+static bool kernel_connected(int fd)
+{
+        struct tcp_info info;
+        socklen_t len = sizeof(info);
+
+        return sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && len > 0 &&
+               info.tcpi_state == TCP_ESTABLISHED;
+}
+
+static void retire(int fd)
+{
+        struct conn *conn = conn_table_clear(fd);
+
+        if (conn)
+                conn_unref(conn);
+}
+
+/* The number is about to mean something else: what the kernel still knows of the old is asked now. */
+static void last_look(int fd)
+{
+        struct conn *conn = conn_take(fd);
+
+        if (!conn)
+                return;
+        if (conn_phase(conn) == CONN_CONNECTING && conn->tcp) {
+                int error = int_option(fd, SO_ERROR);
+
+                if (error > 0)
+                        conn_failed(conn, error, clock_mono_ns());
+                else if (kernel_connected(fd))
+                        conn_established(conn, clock_mono_ns());
+        }
+        conn_unref(conn);
+}
+
+static void connect_begin(struct tap_connect *connect, int fd, const struct sockaddr *addr, socklen_t len)
+{
+        struct conn *conn;
+
+        if (!process_own_memory())
+                return;
+        conn = conn_take(fd);
+        if (conn) {
+                bool pending = conn_phase(conn) == CONN_CONNECTING;
+
+                connect->start_ns = conn->connect_start_ns;
+                conn_unref(conn);
+                if (pending)
+                        return; /* asking again for the outcome of the same attempt */
+                connect->start_ns = 0;
+                retire(fd);
+        }
+        /* Under mute the connection is the higher seam's: never looked at. */
+        if (thread_state.mute || !kind_traced(fd, addr, len))
+                return;
+        process_watch_forks();
+        connect->start_ns = clock_mono_ns();
+        conn = conn_new(addr, len, connect->start_ns);
+        if (conn && !conn_table_set(fd, conn))
+                conn_unref(conn);
+}
+
+void tap_net_connect_begin(struct tap_connect *connect, int fd, const struct sockaddr *addr, socklen_t len)
+{
+        connect->start_ns = 0;
+        OBSERVE(connect_begin(connect, fd, addr, len));
+}
+
+static void connect_end(int fd, int result, int error)
+{
+        struct conn *conn = conn_take(fd);
+
+        if (!conn)
+                return;
+        if (result >= 0 || error == EISCONN)
+                conn_established(conn, clock_mono_ns());
+        else if (error != EINPROGRESS && error != EALREADY && error != EINTR && error != EAGAIN)
+                conn_failed(conn, error, clock_mono_ns());
+        conn_unref(conn);
+        if (conn_phase(conn) == CONN_OPAQUE && result < 0)
+                retire(fd); /* the socket may be connected anew */
+}
+
+void tap_net_connect_end(struct tap_connect *connect, int fd, int result)
+{
+        if (connect->start_ns)
+                OBSERVE(connect_end(fd, result, errno_));
+}
+
+void tap_net_made(int fd)
+{
+        if (conn_table_has(fd))
+                OBSERVE(if (process_own_memory()) retire(fd));
+}
+
+static void forget(int fd)
+{
+        if (!process_own_memory())
+                return;
+        last_look(fd);
+        retire(fd);
+}
+
+void tap_net_close(int fd)
+{
+        if (conn_table_has(fd))
+                OBSERVE(forget(fd));
+}
+
+void tap_net_close_range(unsigned first, unsigned last)
+{
+        int top = conn_table_highest();
+
+        for (unsigned fd = first; top >= 0 && fd <= last && fd <= (unsigned)top; fd++)
+                tap_net_close((int)fd);
+}
+
+void tap_net_dup(int from, int to)
+{
+        if (!conn_table_has(from) || from == to)
+                return;
+        OBSERVE({
+                struct conn *conn = process_own_memory() ? conn_take(from) : NULL;
+
+                if (conn && !conn_table_set(to, conn))
+                        conn_unref(conn);
+        });
+}
+
+void tap_net_shutdown(int fd, int how)
+{
+        /* The streams themselves say what follows: no read after SHUT_RD, end of file after SHUT_WR. */
+        (void)fd;
+        (void)how;
+}
+
+static void so_error(int fd, int error)
+{
+        struct conn *conn = conn_take(fd);
+
+        if (!conn)
+                return;
+        if (error)
+                conn_failed(conn, error, clock_mono_ns());
+        else if (conn_phase(conn) == CONN_CONNECTING && kernel_connected(fd))
+                conn_established(conn, clock_mono_ns());
+        conn_unref(conn);
+}
+
+void tap_net_so_error(int fd, int error)
+{
+        if (conn_table_has(fd))
+                OBSERVE(so_error(fd, error));
+}
+
+void tap_net_wait_timed_out(int fd)
+{
+        if (!conn_table_has(fd))
+                return;
+        OBSERVE({
+                struct conn *conn = conn_take(fd);
+
+                if (conn) {
+                        atomic_store_explicit(&conn->timed_out, 1, memory_order_relaxed);
+                        conn_unref(conn);
+                }
+        });
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The door between hooks and agent, for descriptors. Hooks say what the host asks for and what came
+ * of it; nothing here can fail. Callers look at tap_net_tracked() first, so that files and pipes cost
+ * one table look-up.
+ *
+ * All functions here keep the law of design 5: no allocation, no lock that waits, errno as the real
+ * call left it. They take the guard themselves, only around our own work.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct conn;
+
+/* Is there anything to do for this descriptor? Context: signal. */
+bool tap_net_tracked(int fd);
+
+/* --- outgoing bytes --- */
+
+/*
+ * The hook's own real call. @iov == NULL: exactly as the host made it. Otherwise with these bytes
+ * instead (same descriptor, flags, address, control data). Result and errno of the real call.
+ */
+typedef ssize_t tap_emit_fn(void *call, const struct iovec *iov, int iovcnt);
+
+/**
+ * tap_net_out() - send, sendto, sendmsg, write, writev, pwritev2 on a tracked descriptor
+ * @iov: the host's bytes (never modified)
+ * @emit, @call: makes the real call, zero or one time with the host's bytes; before that possibly
+ *               once with bytes of ours that an earlier short write left over
+ *
+ * Return: what the host is told: its own byte count, or -1 with errno.
+ * Context: hook.
+ */
+ssize_t tap_net_out(int fd, const struct iovec *iov, int iovcnt, tap_emit_fn *emit, void *call);
+
+/**
+ * tap_net_out_unseen_begin() / _end() - sendfile, splice to a tracked descriptor: bytes that we do not see
+ *
+ * begin first sends what an earlier short write left of ours; false: that would block or failed, the
+ * host is told -1 with errno as set.
+ */
+bool tap_net_out_unseen_begin(int fd);
+void tap_net_out_unseen_end(int fd, ssize_t n);
+
+/* --- incoming bytes: around the real call --- */
+
+struct tap_in {
+        struct conn *conn; /* NULL: nothing to do */
+};
+
+void tap_net_in_begin(struct tap_in *in, int fd);
+
+/**
+ * tap_net_in_end() - what the real call gave
+ * @iov, @iovcnt: where the bytes are (first @n bytes of it); NULL when they went where we cannot look
+ * @n: its result; errno still as it left it
+ * @flags: MSG_* of the call (MSG_PEEK: nothing happened; MSG_TRUNC: bytes are gone)
+ * @wanted: bytes asked for (0 bytes read of 0 wanted is no end of file)
+ */
+void tap_net_in_end(struct tap_in *in, const struct iovec *iov, int iovcnt, ssize_t n, int flags, size_t wanted);
+
+/* --- life of descriptors --- */
+
+struct tap_connect {
+        uint64_t start_ns; /* 0: not looked at */
+};
+
+/*
+ * Around the real connect(2). TCP fast open by sendto/sendmsg with an address: begin, then
+ * tap_net_out() with the bytes (the emit callback keeps address and flags), then end with its result.
+ */
+void tap_net_connect_begin(struct tap_connect *connect, int fd, const struct sockaddr *addr, socklen_t len);
+void tap_net_connect_end(struct tap_connect *connect, int fd, int result);
+
+/* A number was made by socket, accept, socketpair, SCM_RIGHTS, ...: old state of that number is gone. */
+void tap_net_made(int fd);
+
+/* BEFORE the real close (also dup2's target, fclose, close_range). */
+void tap_net_close(int fd);
+void tap_net_close_range(unsigned first, unsigned last);
+
+/* After a successful dup, dup2, dup3, F_DUPFD: @to is another name of @from. */
+void tap_net_dup(int from, int to);
+
+/* After a successful shutdown(2). */
+void tap_net_shutdown(int fd, int how);
+
+/* getsockopt(SO_ERROR) told the host @error (0: connected). */
+void tap_net_so_error(int fd, int error);
+
+/* poll, select and epoll_wait came back with nothing for @fd after its time-out. */
+void tap_net_wait_timed_out(int fd);

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "export/source.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/base/load.h"
+#include "agent/record/record.h"
+
+static void close_quietly(int fd)
+{
+        if (fd >= 0)
+                (void)close(fd); /* memory and terminals: nothing is lost */
+}
+
+struct source *source_new(int ring_fd, struct ring *ring, int tty_fd)
+{
+        struct source *source = calloc(1, sizeof(*source));
+
+        if (source) {
+                source->tty_fd = tty_fd;
+                source->refine = refine_new();
+                source->ring = ring ? ring : &source->own_ring;
+        }
+        if (!source || !source->refine || (!ring && ring_attach(&source->own_ring, ring_fd))) {
+                if (source)
+                        refine_free(source->refine);
+                close_quietly(tty_fd);
+                close_quietly(ring_fd);
+                free(source);
+                return NULL;
+        }
+        source->own_ring.fd = -1;
+        close_quietly(ring_fd); /* the mapping stays */
+        return source;
+}
+
+static void ring_leave(struct source *source)
+{
+        if (source->ring == &source->own_ring)
+                ring_detach(&source->own_ring);
+        source->ring = NULL;
+}
+
+struct source *source_free(struct source *source)
+{
+        if (!source)
+                return NULL;
+        if (source->ring) {
+                (void)ring_sleep(source->ring, 0); /* records that came meanwhile wait for the next consumer */
+                ring_leave(source);
+        }
+        refine_free(source->refine);
+        resource_free(source->resource);
+        close_quietly(source->tty_fd);
+        free(source);
+        return NULL;
+}
+
+/* A private copy is read: the process could change the text under our eyes. */
+static struct resource *resource_make(const struct ring *ring)
+{
+        size_t len = atomic_load_explicit(&ring->header->meta_len, memory_order_acquire);
+        size_t max = (size_t)(ring->open - ring->meta);
+        struct resource *resource;
+        char *copy;
+
+        len = MIN(len, MIN(max, (size_t)LIMIT_RING_META));
+        copy = malloc(len + 1);
+        if (!copy)
+                return NULL;
+        memcpy(copy, ring->meta, len);
+        copy[len] = '\0';
+        resource = resource_new(slice_make(copy, len));
+        free(copy);
+        return resource;
+}
+
+struct emission {
+        struct source *source;
+        struct intake *intake;
+};
+
+static void emit(void *ctx, const struct out_span *span)
+{
+        struct emission *emission = ctx;
+        struct source *source = emission->source;
+
+        if (!source->resource)
+                source->resource = resource_make(source->ring);
+        if (source->resource)
+                batch_add(emission->intake->batch, source, span);
+        else
+                meter_add(emission->intake->meter, METER_DROPPED_MEMORY, 1);
+}
+
+static void take_record(struct source *source, struct intake *intake, size_t len, bool incomplete)
+{
+        struct emission emission = {source, intake};
+        struct span span;
+
+        if (!record_read(slice_make(intake->record, len), &span)) {
+                meter_add(intake->meter, METER_BAD_RECORDS, 1);
+                return;
+        }
+        refine_span(source->refine, &intake->batch->arena, &span, incomplete, intake->wall_ns, emit, &emission);
+        if (batch_full(intake->batch))
+                batch_send(intake->batch);
+}
+
+bool source_drain(struct source *source, struct intake *intake, unsigned budget)
+{
+        while (budget-- > 0) {
+                size_t len;
+
+                if (source->dying && source->records_left-- == 0) {
+                        source->records_left = 0;
+                        return true;
+                }
+                len = ring_pop(source->ring, intake->record, source->dying, intake->mono_ns);
+                if (len == 0)
+                        return true;
+                take_record(source, intake, len, false);
+        }
+        return false;
+}
+
+void source_release(struct source *source, struct intake *intake, uint64_t older_than_ns)
+{
+        struct emission emission = {source, intake};
+
+        if (!refine_holds(source->refine))
+                return;
+        refine_release(source->refine, &intake->batch->arena, older_than_ns, emit, &emission);
+        if (batch_full(intake->batch))
+                batch_send(intake->batch);
+}
+
+void source_end(struct source *source, struct intake *intake)
+{
+        unsigned cursor = 0;
+
+        for (unsigned n = 0; n < LIMIT_OPEN_SPANS; n++) {
+                size_t len = ring_open_take(source->ring, &cursor, intake->record);
+
+                if (len == 0)
+                        break;
+                take_record(source, intake, len, true);
+        }
+        source_release(source, intake, UINT64_MAX);
+        meter_add(intake->meter, METER_DROPPED_MEMORY, refine_lost(source->refine));
+        meter_ring(intake->meter, source->ring->header);
+        ring_leave(source);
+        source->ended = true;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The console exporter: each trace of a batch as a tree with durations, made for reading, written to
+ * the program's stderr. Colours only on a terminal (and not with NO_COLOR or TERM=dumb). UTF-8 always.
+ * Nothing from the network reaches the terminal unescaped.
+ */
+#include "export/encode/otlp_encode.h"
+
+/**
+ * console_write() - print the spans of some groups
+ * @fd: where to; written completely or given up (a closed pipe, one that has not taken all after
+ * LIMIT_CONSOLE_MS); -1 writes nothing
+ *
+ * SIGPIPE is the caller's matter: ignored or blocked.
+ *
+ * Context: worker.
+ */
+void console_write(int fd, const struct encode_group *groups, size_t group_count);

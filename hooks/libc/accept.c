@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections that others open. */
+#include "agent/tap/tap_net.h"
+#include "hooks/hook.h"
+
+HOOK_EXPORT int accept(int fd, __SOCKADDR_ARG addr, socklen_t *addr_len)
+{
+        int accepted = REAL(accept)(fd, addr, addr_len);
+
+        if (accepted >= 0)
+                tap_net_made(accepted);
+        return accepted;
+}
+
+HOOK_EXPORT int accept4(int fd, __SOCKADDR_ARG addr, socklen_t *addr_len, int flags)
+{
+        int accepted = REAL(accept4)(fd, addr, addr_len, flags);
+
+        if (accepted >= 0)
+                tap_net_made(accepted);
+        return accepted;
+}

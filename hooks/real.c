@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/real.h"
+
+#include <string.h>
+
+#include "agent/base/limits.h"
+#include "hooks/elf_object.h"
+#include "hooks/real_substitute.h"
+
+#define LIBC_SONAME "libc.so.6"
+
+union real_pointers real_pointers;
+
+/* One string instead of pointers: nothing for the dynamic linker to relocate. */
+static const char hook_names[] =
+#define HOOK(name, library, need) #name "\0"
+#include "hooks/hooks.def"
+#undef HOOK
+        ;
+
+/*
+ * The objects after us in load order, libc last. They were there when the program started, so they are never
+ * unloaded. Kept so that a row is looked up when it is first called: most programs call a dozen of them,
+ * and reading libc's tables for all would be the largest part of our start.
+ */
+static struct elf_object objects[LIMIT_REAL_OBJECTS];
+static unsigned object_count; /* 0: not yet walked */
+
+struct walk {
+        bool own_seen;
+        bool twice; /* another copy of this library comes before us */
+        unsigned count;
+};
+
+/* Beyond the cap each takes the place of the one before, so libc is always in; preloads are the first after us. */
+static int visit(struct dl_phdr_info *info, size_t size, void *data)
+{
+        struct walk *walk = data;
+        struct elf_object object;
+
+        if (!elf_object_read(info, &object))
+                return 0;
+        if (!walk->own_seen) {
+                walk->own_seen = elf_object_holds(info, &real_pointers);
+                if (!walk->own_seen && object.soname && strcmp(object.soname, REAL_OWN_SONAME) == 0)
+                        walk->twice = true;
+                return 0;
+        }
+        if (walk->count == LIMIT_REAL_OBJECTS)
+                walk->count--;
+        objects[walk->count++] = object;
+        return object.soname && strcmp(object.soname, LIBC_SONAME) == 0;
+}
+
+bool real_start(void)
+{
+        struct walk walk = {.own_seen = false};
+
+        if (dl_iterate_phdr(visit, &walk) && walk.count)
+                __atomic_store_n(&object_count, walk.count, __ATOMIC_RELEASE);
+        return !walk.twice;
+}
+
+static const char *hook_name(enum hook_id id)
+{
+        const char *name = hook_names;
+
+        for (int i = 0; i < (int)id; i++)
+                name += strlen(name) + 1;
+        return name;
+}
+
+void *real_resolve(enum hook_id id)
+{
+        const char *name = hook_name(id);
+        uint32_t hash = elf_object_hash(name);
+        void *function = NULL;
+
+        if (!__atomic_load_n(&object_count, __ATOMIC_ACQUIRE))
+                (void)real_start(); /* whether we are the only copy is the constructor's question */
+        for (unsigned i = 0; i < object_count && !function; i++)
+                function = elf_object_find(&objects[i], name, hash);
+        if (!function)
+                function = real_substitute(id);
+        __atomic_store_n(&real_pointers.by_id[id], function, __ATOMIC_RELEASE);
+        return function;
+}
+
+void *real_object_symbol(const struct dl_phdr_info *info, const char *name)
+{
+        struct elf_object object;
+
+        if (!elf_object_read(info, &object))
+                return NULL;
+        return elf_object_find(&object, name, elf_object_hash(name));
+}

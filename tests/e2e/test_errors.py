@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests that fail: one ERROR span each, with the right error.type, and the program's own complaint unchanged."""
+import socket
+
+import pytest
+
+from http_spans import check_http, pair
+from test_clients import CLIENTS, both
+
+FAILING = ["curl", "wget", "python-urllib"]
+
+
+def command(client, url):
+    return [*CLIENTS[client], url]
+
+
+@pytest.fixture
+def closed_port():
+    """A port of loopback where nobody listens, and nobody else can while the test runs."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield sock.getsockname()[1]
+
+
+@pytest.mark.parametrize("status", [404, 500, 503])
+@pytest.mark.parametrize("client", FAILING)
+def test_a_status_that_is_an_error(run, origin, spans, client, status):
+    url = f"{origin.url}/status/{status}"
+    _, requests = both(run, origin, command(client, url))
+    (span, request), = pair(spans(1), requests)
+    check_http(span, request, url, status)
+
+
+@pytest.mark.parametrize("status", [204, 304, 201])
+def test_a_status_that_is_none(run, origin, spans, status):
+    url = f"{origin.url}/status/{status}"
+    _, requests = both(run, origin, ["curl", "-sS", url])
+    (span, request), = pair(spans(1), requests)
+    check_http(span, request, url, status)
+
+
+@pytest.mark.parametrize("client, error", [("curl", "CURLE_COULDNT_CONNECT"), ("wget", "ECONNREFUSED"),
+                                           ("python-urllib", "ECONNREFUSED")])
+def test_nobody_listens(run, spans, closed_port, client, error):
+    result = run.both(command(client, f"http://127.0.0.1:{closed_port}/"))
+    assert result.status != 0
+    span, = spans(1)
+    assert (span.status, span.kind, span.attributes["error.type"]) == ("ERROR", "CLIENT", error)
+    assert span.attributes["server.address"] == "127.0.0.1" and span.attributes["server.port"] == closed_port
+    assert "http.response.status_code" not in span.attributes
+    assert span.name == ("GET" if client == "curl" else "connect")
+
+
+@pytest.mark.parametrize("client, errors", [
+    ("curl", {"CURLE_COULDNT_RESOLVE_HOST"}),
+    ("wget", {"EAI_NONAME", "EAI_AGAIN", "EAI_NODATA"}),
+    ("python-urllib", {"EAI_NONAME", "EAI_AGAIN", "EAI_NODATA"}),
+])
+def test_nobody_knows_the_name(run, spans, client, errors):
+    result = run.both(command(client, "http://name.invalid/"))
+    assert result.status != 0
+    span, = spans(1)
+    assert (span.status, span.kind) == ("ERROR", "CLIENT") and span.attributes["error.type"] in errors
+    assert span.attributes["server.address"] == "name.invalid"
+
+
+@pytest.mark.parametrize("path", ["/hangup", "/half-head"])
+@pytest.mark.parametrize("client", FAILING)
+def test_the_server_hangs_up(run, origin, spans, client, path):
+    url = origin.url + path
+    result, requests = both(run, origin, command(client, url))
+    assert result.status != 0 or client == "python-urllib"
+    (span, request), = pair(spans(1), requests)
+    assert (span.name, span.status) == ("GET", "ERROR")
+    assert span.attributes["url.full"] == url and "http.response.status_code" not in span.attributes
+    assert span.attributes["error.type"].startswith("CURLE_" if client == "curl" else "")
+
+
+@pytest.mark.parametrize("client", FAILING)
+def test_the_body_ends_too_early(run, origin, spans, client):
+    url = origin.url + "/half-body"
+    _, requests = both(run, origin, command(client, url))
+    (span, _), = pair(spans(1), requests)
+    assert (span.name, span.status, span.attributes["http.response.status_code"]) == ("GET", "ERROR", 200)
+
+
+@pytest.mark.parametrize("client", ["wget", "python-urllib"])
+def test_the_answer_is_no_http(run, origin, client, sink):
+    both(run, origin, command(client, origin.url + "/garbage"))
+    sink.wait(1)
+    run.settle()
+    assert len(sink.spans) <= 1
+
+
+def test_a_timeout_of_the_client(run, origin, spans):
+    result, requests = both(run, origin, ["curl", "-s", "--max-time", "0.5", origin.url + "/hold"])
+    assert result.status == 28
+    (span, _), = pair(spans(1), requests)
+    assert (span.status, span.attributes["error.type"]) == ("ERROR", "CURLE_OPERATION_TIMEDOUT")
+
+
+def test_an_upgraded_connection_is_left_alone(run, origin, spans):
+    talk = ("import socket, sys\ns = socket.create_connection(('127.0.0.1', int(sys.argv[1])))\n"
+            "s.sendall(b'GET /upgrade HTTP/1.1\\r\\nHost: x\\r\\nConnection: Upgrade\\r\\nUpgrade: echo\\r\\n\\r\\n')\n"
+            "got = s.recv(4096)\nassert b'101' in got\n"
+            "for i in range(3):\n"
+            "    s.sendall(b'GET /fake HTTP/1.1\\r\\nHost: y\\r\\n\\r\\n')\n"
+            "    print(s.recv(4096))\n")
+    both(run, origin, ["/usr/bin/python3", "-c", talk, origin.port])
+    fake = b"GET /fake HTTP/1.1\r\nHost: y\r\n\r\n"
+    assert origin.upgraded == fake * 6
+    (span, _), = pair(spans(1), origin.requests)
+    assert span.attributes["http.response.status_code"] == 101

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/base/guard.h"
+#include "agent/trace/scope.h"
+#include "tests/unit/unit.h"
+
+#define IDS "12345678901234567890123456789012-1234567890123456"
+
+static const uint8_t trace_id[16] = "\x12\x34\x56\x78\x90\x12\x34\x56\x78\x90\x12\x34\x56\x78\x90\x12";
+static const uint8_t span_id[8] = "\x12\x34\x56\x78\x90\x12\x34\x56";
+
+static void assert_root(void)
+{
+        struct scope_decision a, b;
+
+        scope_decide(&a);
+        scope_decide(&b);
+        ck_assert(trace_context_valid(&a.context) && trace_context_valid(&b.context));
+        ck_assert(!span_id_valid(a.parent_id));
+        ck_assert(!a.parent_remote);
+        ck_assert(a.sampled);
+        ck_assert_uint_eq(a.context.flags, TRACE_FLAG_SAMPLED | TRACE_FLAG_RANDOM);
+        ck_assert_uint_eq(a.context.tracestate.len, 0);
+        ck_assert_mem_ne(a.context.trace_id, b.context.trace_id, 16);
+        ck_assert_mem_ne(a.context.span_id, b.context.span_id, 8);
+}
+
+START_TEST(test_scope_decide_when_there_is_no_parent)
+{
+        assert_root();
+        scope_start(NULL, NULL);
+        assert_root();
+        scope_start("", "");
+        assert_root();
+        scope_start("00-" IDS "-0x", "foo=1");
+        assert_root();
+        scope_start(NULL, "foo=1");
+        assert_root();
+}
+END_TEST
+
+struct parented {
+        const char *flags;
+        uint8_t expected;
+};
+
+START_TEST(test_scope_decide_when_environment_has_a_parent)
+{
+        static const struct parented rows[] = {{"00", 0}, {"01", 1}, {"02", 2},
+                                               {"03", 3}, {"fd", 1}, {"fe", 2}};
+        char traceparent[] = "00-" IDS "-xx";
+
+        for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+                struct scope_decision a, b;
+
+                memcpy(traceparent + sizeof(traceparent) - 3, rows[i].flags, 2);
+                scope_start(traceparent, NULL);
+                scope_decide(&a);
+                scope_decide(&b);
+                ck_assert_mem_eq(a.context.trace_id, trace_id, 16);
+                ck_assert_mem_eq(a.parent_id, span_id, 8);
+                ck_assert_mem_ne(a.context.span_id, span_id, 8);
+                ck_assert_mem_ne(a.context.span_id, b.context.span_id, 8);
+                ck_assert(span_id_valid(a.context.span_id));
+                ck_assert(a.parent_remote);
+                ck_assert_uint_eq(a.context.flags, rows[i].expected);
+                ck_assert_int_eq(a.sampled, rows[i].expected & TRACE_FLAG_SAMPLED);
+        }
+}
+END_TEST
+
+static struct slice state_of(const char *tracestate)
+{
+        struct scope_decision decision;
+
+        scope_start("00-" IDS "-01", tracestate);
+        scope_decide(&decision);
+        ck_assert_mem_eq(decision.context.trace_id, trace_id, 16);
+        return decision.context.tracestate;
+}
+
+START_TEST(test_scope_decide_when_environment_has_a_tracestate)
+{
+        char text[600];
+
+        ck_assert(slice_eq(state_of("foo=1,bar=2"), SLICE("foo=1,bar=2")));
+        ck_assert(slice_eq(state_of(" foo=1\t"), SLICE("foo=1")));
+        ck_assert_uint_eq(state_of(NULL).len, 0);
+        ck_assert_uint_eq(state_of("").len, 0);
+        ck_assert_uint_eq(state_of("FOO=1").len, 0);
+        ck_assert_uint_eq(state_of("foo=1\r\nevil: 1").len, 0);
+
+        memset(text, 'v', sizeof(text));
+        memcpy(text, "a=", 2);
+        memcpy(text + 250, ",b=", 3);
+        memcpy(text + 500, ",c=3", 5);
+        ck_assert_uint_eq(state_of(text).len, 504);
+        memcpy(text + 500, ",c=345678,dd", 13);
+        ck_assert_uint_eq(state_of(text).len, 0);
+        memcpy(text + 500, ",c=345678,d=4", 14);
+        ck_assert(slice_eq(state_of(text), SLICE("c=345678,d=4")));
+}
+END_TEST
+
+static void decide_in_child(void *arg)
+{
+        process_generation++;
+        scope_decide(arg);
+}
+
+START_TEST(test_scope_decide_when_forked)
+{
+        struct scope_decision *child =
+                mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        struct scope_decision parent;
+
+        ck_assert_ptr_ne(child, MAP_FAILED);
+        process_generation = 1;
+        scope_decide(&parent);
+        ck_assert_int_eq(unit_in_child(decide_in_child, child), 0);
+        scope_decide(&parent);
+        ck_assert(trace_context_valid(&child->context));
+        ck_assert_mem_ne(child->context.trace_id, parent.context.trace_id, 16);
+        ck_assert_mem_ne(child->context.span_id, parent.context.span_id, 8);
+
+        scope_start("00-" IDS "-01", "foo=1");
+        ck_assert_int_eq(unit_in_child(decide_in_child, child), 0);
+        ck_assert_mem_eq(child->context.trace_id, trace_id, 16);
+        ck_assert_mem_eq(child->parent_id, span_id, 8);
+}
+END_TEST
+
+UNIT_MAIN("scope", test_scope_decide_when_there_is_no_parent, test_scope_decide_when_environment_has_a_parent,
+          test_scope_decide_when_environment_has_a_tracestate, test_scope_decide_when_forked)
