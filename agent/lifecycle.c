@@ -8,10 +8,11 @@
 #include "agent/ring/home.h"
 #include "agent/trace/scope.h"
 
+#define VALUE_SHOWN 100 /* bytes of a bad value; those that may hold secrets are never bad */
 
 static void warn_bad_setting(void *ctx, const struct config_row *row, const char *value, const char *why)
 {
-        log_warn("%s: %s", row->env, why);
+        log_warn("%s=%.*s: %s", row->env, VALUE_SHOWN, value, why);
 }
 
 /* Before anything else is touched: the kill switch (design 5, law 8). */
@@ -49,6 +50,7 @@ bool lifecycle_start(char *const *environ_now)
         }
         process_after_fork = lifecycle_after_fork_child;
         process_begin();
+        home_start(environ_now);
         scope_start(config_env_get(&config_env_now, "TRACEPARENT"), config_env_get(&config_env_now, "TRACESTATE"));
         __atomic_store_n(&agent_enabled, 1, __ATOMIC_RELEASE);
         return true;

@@ -16,7 +16,8 @@
 #define BATCH_BYTES    ((size_t)8 * 1024 * 1024)
 #define BATCH_CAPACITY 64
 
-void batch_init(struct batch *batch, const struct config *config, struct deliver *deliver, struct meter *meter)
+void batch_init(struct batch *batch, const struct config *config, struct deliver *deliver,
+                struct meter *meter)
 {
         *batch = (struct batch){
                 .max = (size_t)config->bsp_max_export_batch_size,
@@ -104,7 +105,8 @@ static void print_groups(const struct encode_group *groups, const struct tty *tt
                 if (done[first])
                         continue;
                 for (size_t i = first; i < count; i++) {
-                        if (done[i] || ttys[i].inode != ttys[first].inode || ttys[i].device != ttys[first].device)
+                        if (done[i] || ttys[i].inode != ttys[first].inode ||
+                            ttys[i].device != ttys[first].device)
                                 continue;
                         scratch[n++] = groups[i];
                         done[i] = true;
@@ -167,7 +169,8 @@ static void group(struct grouping *grouping, const struct batch_entry *entries, 
         for (size_t i = 0; i < count; i++) {
                 struct encode_group *mine = &grouping->groups[entries[i].source->group];
 
-                grouping->spans[(size_t)(mine->spans - grouping->spans) + mine->span_count++] = entries[i].span;
+                grouping->spans[(size_t)(mine->spans - grouping->spans) + mine->span_count++] =
+                        entries[i].span;
         }
 }
 

@@ -21,13 +21,14 @@ struct batch {
         struct arena arena; /* for refine_span() */
         struct batch_entry *entries;
         size_t count, capacity;
-        size_t max;               /* spans of one request */
-        unsigned exporters;       /* enum config_exporter */
-        struct deliver *deliver;  /* NULL without EXPORTER_OTLP */
+        size_t max;              /* spans of one request */
+        unsigned exporters;      /* enum config_exporter */
+        struct deliver *deliver; /* NULL without EXPORTER_OTLP */
         struct meter *meter;
 };
 
-void batch_init(struct batch *batch, const struct config *config, struct deliver *deliver, struct meter *meter);
+void batch_init(struct batch *batch, const struct config *config, struct deliver *deliver,
+                struct meter *meter);
 void batch_done(struct batch *batch); /* what is in it is counted as dropped */
 
 /**
@@ -43,5 +44,5 @@ void batch_add(struct batch *batch, struct source *source, const struct out_span
 /* True when it is time for batch_send(), in spans or in bytes. Not before refine_span() has returned. */
 bool batch_full(const struct batch *batch);
 
-/* Print and hand over all of it, in requests of at most batch->max spans; it is empty then. Context: worker. */
+/* Print and hand over all of it, in requests of at most batch->max spans each. Context: worker. */
 void batch_send(struct batch *batch);

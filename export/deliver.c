@@ -22,13 +22,13 @@ struct deliver {
         struct otlp_http *http; /* NULL: no usable endpoint */
         struct queue queue;
         struct retry retry;
-        struct request *current;  /* the one that is being delivered, or NULL */
-        uint64_t deadline_ns;     /* its own; UINT64_MAX = none */
-        uint64_t pause_until_ns;  /* nothing is sent before; 0 = no pause */
-        uint64_t attempted_ns;    /* start of the last attempt */
-        bool pause_is_theirs;     /* the collector asked for the pause */
-        bool under_way;           /* an attempt for current has begun and not ended */
-        bool outage_said;         /* one line per outage, not per attempt */
+        struct request *current; /* the one that is being delivered, or NULL */
+        uint64_t deadline_ns;    /* its own; UINT64_MAX = none */
+        uint64_t pause_until_ns; /* nothing is sent before; 0 = no pause */
+        uint64_t attempted_ns;   /* start of the last attempt */
+        bool pause_is_theirs;    /* the collector asked for the pause */
+        bool under_way;          /* an attempt for current has begun and not ended */
+        bool outage_said;        /* one line per outage, not per attempt */
 };
 
 static void finish(struct deliver *deliver, enum meter_id id)
@@ -54,7 +54,8 @@ static void answered_ok(struct deliver *deliver, const struct http_answer *answe
                 log_warn("the collector accepted a batch with an answer that is not OTLP");
                 decoded = (struct otlp_answer){0};
         }
-        rejected = decoded.rejected_spans > 0 ? MIN((uint64_t)decoded.rejected_spans, deliver->current->spans) : 0;
+        rejected = decoded.rejected_spans > 0 ? MIN((uint64_t)decoded.rejected_spans, deliver->current->spans)
+                                              : 0;
         if (rejected || decoded.message[0])
                 log_warn("the collector rejected %lu of %lu spans: %s", (unsigned long)rejected,
                          (unsigned long)deliver->current->spans, decoded.message);
@@ -70,8 +71,8 @@ static void refused(struct deliver *deliver, const struct http_answer *answer)
 
         if (otlp_decode_status(answer->body, &decoded))
                 decoded.message[0] = '\0'; /* a page in HTML or the like */
-        log_error("the collector refused %lu spans: HTTP status %ld %s", (unsigned long)deliver->current->spans,
-                  answer->status, decoded.message);
+        log_error("the collector refused %lu spans: HTTP status %ld %s",
+                  (unsigned long)deliver->current->spans, answer->status, decoded.message);
         finish(deliver, METER_FAILED_ANSWER);
 }
 
@@ -85,7 +86,8 @@ static void retry_later(struct deliver *deliver, const struct http_answer *answe
                 pause_ms = (uint64_t)asked_ms;
         deliver->pause_until_ns = now_ns + pause_ms * NS_PER_MS;
         if (deliver->outage_said)
-                log_debug("still no delivery: HTTP status %ld %s", answer->status, answer->error ? answer->error : "");
+                log_debug("still no delivery: HTTP status %ld %s", answer->status,
+                          answer->error ? answer->error : "");
         else
                 log_warn("delivery failed, trying again: HTTP status %ld %s", answer->status,
                          answer->error ? answer->error : "");
@@ -116,7 +118,8 @@ static void attempt_done(void *ctx, const struct http_answer *answer)
         }
 }
 
-struct deliver *deliver_new(const struct config *config, struct loop *loop, struct meter *meter, bool resolve_inline)
+struct deliver *deliver_new(const struct config *config, struct loop *loop, struct meter *meter,
+                            bool resolve_inline)
 {
         struct deliver *deliver = calloc(1, sizeof(*deliver));
         int error;
@@ -129,7 +132,8 @@ struct deliver *deliver_new(const struct config *config, struct loop *loop, stru
         if (error == -EINVAL)
                 return deliver;
         if (!error)
-                deliver->http = otlp_http_new(loop, &deliver->endpoint, resolve_inline, attempt_done, deliver);
+                deliver->http =
+                        otlp_http_new(loop, &deliver->endpoint, resolve_inline, attempt_done, deliver);
         return deliver->http ? deliver : deliver_free(deliver);
 }
 
@@ -221,6 +225,7 @@ void deliver_step(struct deliver *deliver, uint64_t now_ns)
         if (!deliver->http)
                 return;
         otlp_http_step(deliver->http, now_ns);
-        if (!deliver->under_way && (deliver->current || deliver->queue.head) && now_ns >= deliver->pause_until_ns)
+        if (!deliver->under_way && (deliver->current || deliver->queue.head) &&
+            now_ns >= deliver->pause_until_ns)
                 attempt_begin(deliver, now_ns);
 }

@@ -25,7 +25,8 @@ struct deliver;
  * Context: worker.
  * Return: NULL when out of memory.
  */
-struct deliver *deliver_new(const struct config *config, struct loop *loop, struct meter *meter, bool resolve_inline);
+struct deliver *deliver_new(const struct config *config, struct loop *loop, struct meter *meter,
+                            bool resolve_inline);
 struct deliver *deliver_free(struct deliver *deliver); /* NULL accepted and returned; counts what is left */
 
 /* Queue a request; @bytes (malloc'ed) are taken over. Context: worker. */

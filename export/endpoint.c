@@ -272,7 +272,8 @@ int endpoint_traces(const struct config *config, struct endpoint *ret_endpoint)
                                  own_url ? NULL : "v1/traces", &endpoint);
 
         if (error == -EINVAL) /* the value stays out of it: it may hold a password */
-                log_error("%s is not a usable http or https URL: spans are not sent", config_rows[url_row].env);
+                log_error("%s is not a usable http or https URL: spans are not sent",
+                          config_rows[url_row].env);
         if (error)
                 return error;
         error = endpoint_headers(config_rows[headers_row].env,

@@ -13,8 +13,8 @@
 struct curl_slist;
 
 struct endpoint {
-        char *url;                  /* as it is sent to */
-        char *host;                 /* its host without brackets, for look-ups */
+        char *url;  /* as it is sent to */
+        char *host; /* its host without brackets, for look-ups */
         uint16_t port;
         bool https;
         struct curl_slist *headers; /* "name: value" lines of the user's, decoded */

@@ -50,7 +50,7 @@ void worker_gone(struct worker *worker, struct source *source);
 /* The process sent a wake-up. */
 void worker_woken(struct worker *worker, struct source *source);
 
-/* Add a descriptor of the home's (listener, client socket) to the wait; @ready is called from worker_step(). */
+/* Add a descriptor of the home's (listener, client socket) to the wait; worker_step() calls @ready. */
 typedef void worker_ready_fn(void *ctx, uint32_t epoll_events);
 int worker_watch(struct worker *worker, int fd, uint32_t epoll_events, worker_ready_fn *ready, void *ctx,
                  void **ret_watch);

@@ -37,7 +37,8 @@ void loop_done(struct loop *loop)
         loop->epfd = -1;
 }
 
-int loop_add(struct loop *loop, int fd, uint32_t events, worker_ready_fn *ready, void *ctx, struct watch **ret_watch)
+int loop_add(struct loop *loop, int fd, uint32_t events, worker_ready_fn *ready, void *ctx,
+             struct watch **ret_watch)
 {
         struct watch *watch = malloc(sizeof(*watch));
         struct epoll_event event = {.events = events, .data.ptr = watch};

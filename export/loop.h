@@ -18,7 +18,7 @@ struct watch;
 struct loop {
         int epfd;
         int event_count;
-        bool broken; /* the epoll descriptor is not ours any more: somebody closed it */
+        bool broken;           /* the epoll descriptor is not ours any more: somebody closed it */
         struct watch *removed; /* freed when no fetched event can point at them any more */
         struct watch *watches; /* all that are not removed */
         struct epoll_event events[LOOP_EVENTS];
@@ -34,7 +34,8 @@ void loop_done(struct loop *loop); /* watches go with it; their descriptors stay
  * Context: worker.
  * Return: 0 or -errno.
  */
-int loop_add(struct loop *loop, int fd, uint32_t events, worker_ready_fn *ready, void *ctx, struct watch **ret_watch);
+int loop_add(struct loop *loop, int fd, uint32_t events, worker_ready_fn *ready, void *ctx,
+             struct watch **ret_watch);
 int loop_change(struct loop *loop, struct watch *watch, uint32_t events);
 
 /* Before the descriptor is closed. NULL accepted. */

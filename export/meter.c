@@ -33,7 +33,8 @@ void meter_ring(struct meter *meter, const struct ring_header *header)
                 if (n == 0 || n > LOST_PLAUSIBLE)
                         continue;
                 meter_add(meter, METER_LOST_IN_PROCESS, n);
-                log_warn("process %u: %lu spans dropped: %s", header->pid, (unsigned long)n, lost_rows[i].text);
+                log_warn("process %u: %lu spans dropped: %s", header->pid, (unsigned long)n,
+                         lost_rows[i].text);
         }
 }
 

@@ -48,7 +48,8 @@ int queue_push(struct queue *queue, uint8_t *bytes, size_t len, uint64_t spans, 
                 dropped += oldest->spans;
                 request_free(oldest);
         }
-        *request = (struct request){.bytes = bytes, .len = len, .spans = spans, .sequence = ++queue->sequence};
+        *request =
+                (struct request){.bytes = bytes, .len = len, .spans = spans, .sequence = ++queue->sequence};
         *(queue->tail ? queue->tail : &queue->head) = request;
         queue->tail = &request->next;
         queue->bytes += len;

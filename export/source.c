@@ -48,7 +48,8 @@ struct source *source_free(struct source *source)
         if (!source)
                 return NULL;
         if (source->ring) {
-                (void)ring_sleep(source->ring, 0); /* records that came meanwhile wait for the next consumer */
+                /* Records that came meanwhile wait for the next consumer. */
+                (void)ring_sleep(source->ring, 0);
                 ring_leave(source);
         }
         refine_free(source->refine);
@@ -104,7 +105,8 @@ static void take_record(struct source *source, struct intake *intake, size_t len
                 meter_add(intake->meter, METER_BAD_RECORDS, 1);
                 return;
         }
-        refine_span(source->refine, &intake->batch->arena, &span, incomplete, intake->wall_ns, emit, &emission);
+        refine_span(source->refine, &intake->batch->arena, &span, incomplete, intake->wall_ns, emit,
+                    &emission);
         if (batch_full(intake->batch))
                 batch_send(intake->batch);
 }
@@ -152,5 +154,9 @@ void source_end(struct source *source, struct intake *intake)
         meter_add(intake->meter, METER_DROPPED_MEMORY, refine_lost(source->refine));
         meter_ring(intake->meter, source->ring->header);
         ring_leave(source);
+        if (!(intake->batch->exporters & EXPORTER_CONSOLE)) { /* nothing will be printed there any more */
+                close_quietly(source->tty_fd);
+                source->tty_fd = -1;
+        }
         source->ended = true;
 }

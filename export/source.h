@@ -31,12 +31,12 @@ struct source {
         struct resource *resource;   /* made at the first span */
         struct refine *refine;
         int tty_fd;
-        size_t batch_refs;     /* spans of it in the batch */
-        int group;             /* scratch of batch_send() */
-        bool dying;            /* its process is gone: drain to the end */
-        bool ended;            /* drained to the end; freed with its last reference */
-        bool flush_waits;      /* its process waits for flush_value */
-        bool flush_drained;    /* ...and flush_mark is set */
+        size_t batch_refs;  /* spans of it in the batch */
+        int group;          /* scratch of batch_send() */
+        bool dying;         /* its process is gone: drain to the end */
+        bool ended;         /* drained to the end; freed with its last reference */
+        bool flush_waits;   /* its process waits for flush_value */
+        bool flush_drained; /* ...and flush_mark is set */
         uint32_t flush_value;
         uint64_t flush_mark;   /* deliver_mark() */
         uint64_t records_left; /* of a dying one: no honest ring holds more */
@@ -58,7 +58,7 @@ struct intake {
  */
 struct source *source_new(int ring_fd, struct ring *ring, int tty_fd);
 
-/* Context: worker; not while the batch refers to it. A living process is told that nobody drains it any more. */
+/* Not while the batch refers to it. A living process is told that nobody drains it. Context: worker. */
 struct source *source_free(struct source *source);
 
 /**

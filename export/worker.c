@@ -28,9 +28,11 @@
 /* Processes that we are awake for wake us when the batch is overdue by this: then we must be dead. */
 #define WAKE_GRACE_NS 2000000000ull
 
-/* A failed connect may be taken back for so long by the next address's success. */
-#define HOLD_NS       10000000000ull
+/* Something is held back, or a record is not complete: the next look. */
 #define LOOK_AGAIN_NS 1000000000ull
+
+/* Dead processes' terminals that wait for their batch: descriptors may be few. */
+#define TTYS_HELD_MAX 4
 
 #define NEVER UINT64_MAX
 
@@ -45,8 +47,9 @@ struct worker {
         struct source_list flushing; /* processes that wait for an answer */
         unsigned source_count;
         uint64_t delay_ns;
-        uint64_t due_ns; /* of the batch, or to look at warm sources again; NEVER = nothing there */
-        bool flush_all;  /* worker_flush() */
+        uint64_t due_ns;    /* of the batch, or to look at warm sources again; NEVER = nothing there */
+        unsigned ttys_held; /* of dead processes whose output is in the batch */
+        bool flush_all;     /* worker_flush() */
 };
 
 struct worker *worker_new(const struct config *config, bool resolve_inline)
@@ -217,9 +220,13 @@ static void due_at(struct worker *worker, uint64_t moment_ns)
 /* The last of a process. */
 static void bury(struct worker *worker, struct source *source)
 {
+        uint64_t wait_ns = MIN(worker->delay_ns, WORKER_COALESCE_MS * NS_PER_MS);
+
         source_end(source, &worker->intake);
+        if (source->batch_refs && source->tty_fd >= 0 && ++worker->ttys_held >= TTYS_HELD_MAX)
+                wait_ns = 0;
         if (worker->batch.count)
-                due_at(worker, worker->intake.mono_ns + MIN(worker->delay_ns, WORKER_COALESCE_MS * NS_PER_MS));
+                due_at(worker, worker->intake.mono_ns + wait_ns);
         source_unlink(worker, source);
 }
 
@@ -261,7 +268,7 @@ static void drain_hot(struct worker *worker)
 /* Tell a drained process to wake us at its next record, unless there is one already. */
 static void let_go(struct worker *worker, struct source *source)
 {
-        source_release(source, &worker->intake, worker->intake.wall_ns - HOLD_NS);
+        source_release(source, &worker->intake, worker->intake.wall_ns - LIMIT_HELD_NS);
         /* What is pending although all was drained is a record that is being written, or never will be. */
         if (!refine_holds(source->refine) && ring_pending(source->ring) == 0) {
                 source_move(worker, source, ring_sleep(source->ring, 0) ? SOURCE_COLD : SOURCE_HOT);
@@ -276,7 +283,8 @@ static void send_batch(struct worker *worker)
         struct source *source;
 
         batch_send(&worker->batch);
-        TAILQ_FOREACH(source, &worker->flushing, flush_link) {
+        worker->ttys_held = 0;
+        TAILQ_FOREACH (source, &worker->flushing, flush_link) {
                 if (!source->flush_drained || source->flush_mark != NEVER)
                         continue;
                 source->flush_mark = worker->deliver ? deliver_mark(worker->deliver) : 0;
@@ -290,11 +298,11 @@ static void when_due(struct worker *worker)
 {
         struct source *source, *next;
 
-        EACH_SAFE(source, next, &worker->sources[SOURCE_WARM], link)
+        EACH_SAFE (source, next, &worker->sources[SOURCE_WARM], link)
                 if (!source_drain(source, &worker->intake, ROUND_RECORDS))
                         source_move(worker, source, SOURCE_HOT);
         worker->due_ns = NEVER;
-        EACH_SAFE(source, next, &worker->sources[SOURCE_WARM], link)
+        EACH_SAFE (source, next, &worker->sources[SOURCE_WARM], link)
                 let_go(worker, source);
         send_batch(worker);
 }
@@ -303,7 +311,7 @@ static void answer_flushes(struct worker *worker)
 {
         struct source *source, *next;
 
-        EACH_SAFE(source, next, &worker->flushing, flush_link)
+        EACH_SAFE (source, next, &worker->flushing, flush_link)
                 if (source->flush_drained && source->flush_mark != NEVER &&
                     (!worker->deliver || deliver_passed(worker->deliver, source->flush_mark)))
                         flush_answer(worker, source);
@@ -316,7 +324,7 @@ static void flush_drained(struct worker *worker)
 
         worker->flush_all = false;
         for (unsigned i = 0; i < SOURCE_STATES; i++)
-                TAILQ_FOREACH(source, &worker->sources[i], link)
+                TAILQ_FOREACH (source, &worker->sources[i], link)
                         source_release(source, &worker->intake, UINT64_MAX);
         due_at(worker, worker->intake.mono_ns);
         if (worker->deliver)
@@ -356,7 +364,7 @@ bool worker_idle(const struct worker *worker)
                 return false;
         if (worker->deliver && !deliver_passed(worker->deliver, NEVER))
                 return false;
-        TAILQ_FOREACH(source, &worker->sources[SOURCE_WARM], link)
+        TAILQ_FOREACH (source, &worker->sources[SOURCE_WARM], link)
                 if (ring_pending(source->ring) || refine_holds(source->refine))
                         return false;
         return true;
@@ -372,7 +380,7 @@ int worker_tty(const struct worker *worker)
         const struct source *source;
 
         for (unsigned i = 0; i < SOURCE_STATES; i++)
-                TAILQ_FOREACH(source, &worker->sources[i], link)
+                TAILQ_FOREACH (source, &worker->sources[i], link)
                         if (source->tty_fd >= 0)
                                 return source->tty_fd;
         return -1;

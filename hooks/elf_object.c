@@ -5,7 +5,7 @@
 #include <sys/auxv.h>
 
 #define VERSION_HIDDEN 0x8000 /* in a version table: not the default version of its name */
-#define WORD_BITS      (sizeof(ElfW(Addr)) * 8)
+#define WORD_BITS (sizeof(ElfW(Addr)) * 8)
 
 /* glibc has added the base to these pointers already, but not in the kernel's own object. */
 static const void *table_at(uintptr_t base, ElfW(Addr) address)
@@ -119,7 +119,8 @@ static const ElfW(Sym) *find_sysv(const struct elf_object *object, const char *n
 
         if (!head[0])
                 return NULL;
-        for (index = head[2 + sysv_hash_of(name) % head[0]]; index != STN_UNDEF; index = head[2 + head[0] + index])
+        for (index = head[2 + sysv_hash_of(name) % head[0]]; index != STN_UNDEF;
+             index = head[2 + head[0] + index])
                 if (is_function(object, index, name))
                         return &object->symbols[index];
         return NULL;
@@ -166,8 +167,8 @@ bool elf_object_holds(const struct dl_phdr_info *info, const void *address)
         for (int i = 0; i < info->dlpi_phnum; i++) {
                 const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
 
-                if (segment->p_type == PT_LOAD
-                    && (uintptr_t)address - (info->dlpi_addr + segment->p_vaddr) < segment->p_memsz)
+                if (segment->p_type == PT_LOAD &&
+                    (uintptr_t)address - (info->dlpi_addr + segment->p_vaddr) < segment->p_memsz)
                         return true;
         }
         return false;

@@ -14,10 +14,10 @@ struct elf_object {
         uintptr_t base;
         const ElfW(Sym) *symbols;
         const char *strings;
-        const uint32_t *gnu_hash;  /* NULL: none */
-        const uint32_t *sysv_hash; /* NULL: none */
+        const uint32_t *gnu_hash;   /* NULL: none */
+        const uint32_t *sysv_hash;  /* NULL: none */
         const ElfW(Half) *versions; /* NULL: the object has no versions */
-        const char *soname;        /* NULL: none */
+        const char *soname;         /* NULL: none */
 };
 
 /**

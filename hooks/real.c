@@ -32,7 +32,7 @@ struct walk {
         unsigned count;
 };
 
-/* Beyond the cap each takes the place of the one before, so libc is always in; preloads are the first after us. */
+/* Beyond the cap each takes the place of the one before: libc is always in, and preloads come first. */
 static int visit(struct dl_phdr_info *info, size_t size, void *data)
 {
         struct walk *walk = data;

@@ -17,36 +17,36 @@ static long told(long result)
 
 /* Arguments and results are words in registers on both of our machines, whatever their C type is. */
 #define WORDS long a, long b, long c, long d, long e, long f
-#define PLAIN_ROWS(X)                       \
-        X(accept, SYS_accept)               \
-        X(accept4, SYS_accept4)             \
-        X(capset, SYS_capset)               \
-        X(close, SYS_close)                 \
-        X(close_range, SYS_close_range)     \
-        X(connect, SYS_connect)             \
-        X(dup, SYS_dup)                     \
-        X(dup3, SYS_dup3)                   \
-        X(epoll_pwait2, SYS_epoll_pwait2)   \
-        X(execve, SYS_execve)               \
-        X(execveat, SYS_execveat)           \
-        X(fcntl, SYS_fcntl)                 \
-        X(getsockopt, SYS_getsockopt)       \
-        X(read, SYS_read)                   \
-        X(readv, SYS_readv)                 \
-        X(recvfrom, SYS_recvfrom)           \
-        X(recvmmsg, SYS_recvmmsg)           \
-        X(recvmsg, SYS_recvmsg)             \
-        X(sendfile, SYS_sendfile)           \
-        X(sendmmsg, SYS_sendmmsg)           \
-        X(sendmsg, SYS_sendmsg)             \
-        X(sendto, SYS_sendto)               \
-        X(setns, SYS_setns)                 \
-        X(shutdown, SYS_shutdown)           \
-        X(socket, SYS_socket)               \
-        X(socketpair, SYS_socketpair)       \
-        X(splice, SYS_splice)               \
-        X(unshare, SYS_unshare)             \
-        X(write, SYS_write)                 \
+#define PLAIN_ROWS(X)                     \
+        X(accept, SYS_accept)             \
+        X(accept4, SYS_accept4)           \
+        X(capset, SYS_capset)             \
+        X(close, SYS_close)               \
+        X(close_range, SYS_close_range)   \
+        X(connect, SYS_connect)           \
+        X(dup, SYS_dup)                   \
+        X(dup3, SYS_dup3)                 \
+        X(epoll_pwait2, SYS_epoll_pwait2) \
+        X(execve, SYS_execve)             \
+        X(execveat, SYS_execveat)         \
+        X(fcntl, SYS_fcntl)               \
+        X(getsockopt, SYS_getsockopt)     \
+        X(read, SYS_read)                 \
+        X(readv, SYS_readv)               \
+        X(recvfrom, SYS_recvfrom)         \
+        X(recvmmsg, SYS_recvmmsg)         \
+        X(recvmsg, SYS_recvmsg)           \
+        X(sendfile, SYS_sendfile)         \
+        X(sendmmsg, SYS_sendmmsg)         \
+        X(sendmsg, SYS_sendmsg)           \
+        X(sendto, SYS_sendto)             \
+        X(setns, SYS_setns)               \
+        X(shutdown, SYS_shutdown)         \
+        X(socket, SYS_socket)             \
+        X(socketpair, SYS_socketpair)     \
+        X(splice, SYS_splice)             \
+        X(unshare, SYS_unshare)           \
+        X(write, SYS_write)               \
         X(writev, SYS_writev)
 
 #define X(name, number)                                          \
@@ -117,7 +117,7 @@ static void *const substitutes[HOOK_ID_COUNT] = {
 #define X(name, number) [HOOK_ID_##name] = (void *)raw_##name,
         PLAIN_ROWS(X)
 #undef X
-        [HOOK_ID_fcntl64] = (void *)raw_fcntl,
+                [HOOK_ID_fcntl64] = (void *)raw_fcntl,
         [HOOK_ID_sendfile64] = (void *)raw_sendfile,
         [HOOK_ID_send] = (void *)raw_send,
         [HOOK_ID_recv] = (void *)raw_recv,

@@ -21,6 +21,7 @@ struct thread_state {
         uint64_t lookup_failed;   /* hash of the name whose look-up failed last on this thread, 0 = none */
         uint32_t connect_failed;  /* look-up number of the connect that failed last, 0 = none */
         uint32_t reserved;
+        uintptr_t guard_at; /* stack pointer where the guard was taken */
 };
 
 extern __thread struct thread_state thread_state
@@ -35,6 +36,34 @@ extern uint32_t agent_enabled __attribute__((visibility("hidden")));
  */
 extern uint32_t process_generation __attribute__((visibility("hidden")));
 
+static inline uintptr_t guard_stack_pointer(void)
+{
+        uintptr_t at;
+
+#if defined(__x86_64__)
+        __asm__("mov %%rsp, %0" : "=r"(at));
+#else
+        __asm__("mov %0, sp" : "=r"(at));
+#endif
+        return at;
+}
+
+/**
+ * guard_given_up() - was the guard taken by a call that a signal handler has jumped out of?
+ * @at: stack pointer of the hook that finds it taken
+ *
+ * Such a call never comes back. What is nested in one that does lies deeper in the stack, or on the
+ * stack of signal handlers. When given up, the guard is open again.
+ *
+ * Context: signal.
+ */
+bool guard_given_up(uintptr_t at);
+
+static inline bool guard_closed(void)
+{
+        return thread_state.ours || (thread_state.guard && !guard_given_up(guard_stack_pointer()));
+}
+
 /**
  * guard_enter() - may the agent look at this call?
  *
@@ -43,8 +72,9 @@ extern uint32_t process_generation __attribute__((visibility("hidden")));
  */
 static inline bool guard_enter(void)
 {
-        if (!__atomic_load_n(&agent_enabled, __ATOMIC_RELAXED) || thread_state.guard || thread_state.ours)
+        if (!__atomic_load_n(&agent_enabled, __ATOMIC_RELAXED) || guard_closed())
                 return false;
+        thread_state.guard_at = guard_stack_pointer();
         thread_state.guard = 1;
         return true;
 }
@@ -57,7 +87,20 @@ static inline void guard_leave(void)
 /* True when a hook called now must pass straight through. Context: signal. */
 static inline bool guard_passes(void)
 {
-        return !__atomic_load_n(&agent_enabled, __ATOMIC_RELAXED) || thread_state.guard || thread_state.ours;
+        return !__atomic_load_n(&agent_enabled, __ATOMIC_RELAXED) || guard_closed();
+}
+
+/* The guard whatever is on, off or held: for what has to be finished once it was begun. Context: signal. */
+static inline void guard_hold(void)
+{
+        if (!thread_state.guard)
+                thread_state.guard_at = guard_stack_pointer();
+        thread_state.guard++;
+}
+
+static inline void guard_let_go(void)
+{
+        thread_state.guard--;
 }
 
 /*

@@ -54,6 +54,7 @@
 
 /* Own descriptors */
 #define LIMIT_OWN_FDS            8
+#define LIMIT_OWN_FD_SPARE       8   /* we take no descriptor while the host has not so many left */
 #define LIMIT_OWN_FD_FLOOR       500 /* ours are moved to the first free number from here, rlimit permitting */
 
 /* Worker and relay (bytes unless said otherwise) */

@@ -18,7 +18,7 @@ static bool begin_message(struct http1_cursor *cursor)
         bool head_request = false, connect_request = false;
 
         memset(&parser->head, 0, sizeof(parser->head));
-        *priv = (struct http1_priv){.complete = priv->complete};
+        *priv = (struct http1_priv){0};
         parser->head.request = parser->role == HTTP1_REQUESTS;
         parser->state = parser->head.request ? HTTP1_METHOD_WORD : HTTP1_VERSION;
         parser->field = 0;

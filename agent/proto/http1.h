@@ -38,22 +38,22 @@ enum http1_body {
         HTTP1_BODY_NONE,
         HTTP1_BODY_LENGTH,
         HTTP1_BODY_CHUNKED,
-        HTTP1_BODY_CLOSE, /* responses: until the connection ends */
+        HTTP1_BODY_CLOSE,  /* responses: until the connection ends */
         HTTP1_BODY_TUNNEL, /* 101, or 2xx to CONNECT: no HTTP any more on this connection; what follows is
                             * passed over, and ends with it */
 };
 
 struct http1_head {
         bool request;
-        uint8_t minor;    /* HTTP/1.minor: 0 or 1 */
-        uint16_t status;  /* responses */
-        bool keep_alive;  /* the connection persists after this message (RFC 9112 section 9.3) */
-        bool upgrade;     /* the request carries Upgrade */
+        uint8_t minor;   /* HTTP/1.minor: 0 or 1 */
+        uint16_t status; /* responses */
+        bool keep_alive; /* the connection persists after this message (RFC 9112 section 9.3) */
+        bool upgrade;    /* the request carries Upgrade */
         bool expect_continue;
-        bool connect;     /* the request's method is CONNECT */
-        bool eol_lf;      /* the head's last line ended with LF alone: added lines must as well */
+        bool connect; /* the request's method is CONNECT */
+        bool eol_lf;  /* the head's last line ended with LF alone: added lines must as well */
         enum http1_body body;
-        uint64_t content_length; /* HTTP1_BODY_LENGTH */
+        uint64_t content_length;    /* HTTP1_BODY_LENGTH */
         uint16_t traceparent_count; /* context headers seen: traceparent (any case) */
         struct http1_span text[HTTP1_TEXTS];
 };
@@ -64,14 +64,14 @@ struct http1_sink;
 
 struct http1 {
         enum http1_role role;
-        uint8_t state;      /* private */
-        uint8_t field;      /* private: which field the current line is */
+        uint8_t state; /* private */
+        uint8_t field; /* private: which field the current line is */
         bool lost;
         uint32_t head_len;  /* bytes of the current head so far (and of trailers, later) */
         uint16_t text_used; /* bytes of the text buffer used */
         uint16_t text_max;
-        uint64_t body_left; /* private */
-        char *text;         /* the current message's buffer, from the sink; NULL: capture nothing */
+        uint64_t body_left;     /* private */
+        char *text;             /* the current message's buffer, from the sink; NULL: capture nothing */
         struct http1_head head; /* of the current message */
         uint8_t priv[80];       /* private: line matching */
 };
@@ -88,7 +88,7 @@ struct http1_sink {
                       bool *ret_head_request, bool *ret_connect_request);
         /* The blank line is about to begin: everything of the head is known; lines may be added at @at. */
         bool (*blank)(void *ctx, struct http1 *parser, size_t at);
-        /* The head is complete. 1xx heads other than 101 are complete messages of their own: no end follows. */
+        /* The head is complete. 1xx heads other than 101 are whole messages: no end follows. */
         bool (*head)(void *ctx, struct http1 *parser, size_t at);
         /* The message is complete; the next byte begins another one. */
         bool (*end)(void *ctx, struct http1 *parser, size_t at);

@@ -35,8 +35,8 @@ static size_t token_run(struct slice bytes)
 #endif
 
 /*
- * The same for a name that something ends which is no token: letters and '-', which is all that most
- * names have, by the block.
+ * The same where a byte that ends the token is known to be there: letters and '-', which is all that
+ * most names have, by the block.
  */
 static size_t name_run(const char *p, size_t readable)
 {
@@ -94,8 +94,7 @@ void http1_word_add(struct http1_priv *priv, struct slice bytes)
         priv->word_len += (uint32_t)bytes.len;
 }
 
-/* The token that ends before the byte @stop. Return: 1 found and taken, 0 more bytes needed, -1 not a token.
- */
+/* The token before the byte @stop. Return: 1 found and taken, 0 more bytes needed, -1 no token. */
 static int take_token(struct http1_cursor *cursor, char stop, struct slice *ret_token)
 {
         struct http1_priv *priv = http1_priv(cursor->parser);
@@ -112,7 +111,8 @@ static int take_token(struct http1_cursor *cursor, char stop, struct slice *ret_
         *ret_token = slice_to(rest, n);
         if (priv->word_len) {
                 http1_word_add(priv, *ret_token);
-                *ret_token = slice_make(priv->word, priv->word_len);
+                *ret_token =
+                        slice_make(priv->word, priv->word_len); /* too long a one is judged by its length */
                 priv->word_len = 0;
         }
         http1_take(cursor, n + 1);

@@ -38,13 +38,13 @@ enum http1_state {
         HTTP1_STATES
 };
 
-/* The parser's private memory. Everything but @complete begins anew with each message. */
+/* The parser's private memory; begins anew with each message. */
 struct http1_priv {
         char word[HTTP1_WORD_MAX]; /* a name or list element that is cut by the end of the bytes */
         uint32_t word_len;         /* its length; beyond HTTP1_WORD_MAX only counted */
         uint32_t line_len;         /* chunk lines: bytes so far */
         uint8_t pattern_at;        /* version and status: bytes matched */
-        bool complete;             /* a message of this direction was complete */
+        bool complete;             /* the message is: nothing was begun after it */
         bool head_request;         /* the response answers HEAD */
         bool connect_request;      /* the response answers CONNECT */
         bool cr;                   /* the byte before was a CR that must begin a line's end */

@@ -5,8 +5,7 @@
  */
 #include "agent/proto/http1_priv.h"
 
-/* Are these 4 or 8 bytes the same, the first in any case? What else changes is nothing that a known word has.
- */
+/* The same bytes, letters in any case? Only control characters could be mistaken for others. */
 static bool same4(const char *bytes, const char *lower)
 {
         uint32_t a, b;
@@ -67,7 +66,7 @@ static bool element_expect(struct http1 *parser, struct slice element)
 static bool element_content_length(struct http1 *parser, struct slice element)
 {
         struct http1_priv *priv = http1_priv(parser);
-        int64_t length = 0; /* signed: nobody's body is longer, and sums of two cannot overflow */
+        int64_t length = 0; /* signed: no body is longer than any file */
 
         if (element.len == 0)
                 return false;
@@ -215,8 +214,7 @@ void http1_value_fold(struct http1 *parser)
         parser->state = rows[parser->field].state;
         if (parser->state == HTTP1_VALUE_TEXT && priv->started)
                 http1_text_add(parser, rows[parser->field].text, SLICE(" "));
-        priv->gap = priv->word_len > 0;
-        priv->started = false;
+        priv->started = false; /* blanks are passed over, or end a word, as at a value's start */
 }
 
 /* An element that is too long to be a known one is told as one that cannot be. */

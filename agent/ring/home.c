@@ -1,184 +1,397 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* INTERIM by the lead, so that others can link and run: helper "ring" replaces this file. Relay home only. */
 #include "agent/ring/home.h"
-
-#include <fcntl.h>
-#include <link.h>
-#include <linux/futex.h>
-#include <stddef.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-#include <time.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/guard.h"
+#include "agent/base/load.h"
+#include "agent/base/log.h"
+#include "agent/base/slab.h"
+#include "agent/base/stats.h"
 #include "agent/base/sys.h"
 #include "agent/config/config.h"
+#include "agent/process.h"
 #include "agent/ring/handover.h"
+#include "agent/ring/home_fds.h"
+#include "agent/ring/home_futex.h"
+#include "agent/ring/home_meta.h"
+#include "agent/ring/home_thread.h"
+#include "agent/ring/relay_client.h"
 #include "agent/ring/ring.h"
 
-static struct ring ring;
-static int made, sock = -1;
-static char dir[512];
+#define NS_PER_MS        1000000ull
+#define MAKE_AGAIN_NS    1000000000ull  /* no ring could be made: not with every span */
+#define WAKER_GONE_NS    10000000000ll /* whoever was about to wake the consumer never came back (longjmp) */
+#define LAST_TRY_NS      250000000ull   /* at the end, for a relay that is too busy to be connected to */
+#define LOOK_NS          50000000ull    /* while waiting: does the relay still live? */
+#define FORK_WAIT_NS     10000000ull
+#define STOP_TIMEOUT_MS  250
 
-static int on_object(struct dl_phdr_info *info, size_t size, void *data)
+#define RINGS_MAX    16 /* of one process; more than one only after a race, or when its descriptor was lost */
+#define OPEN_SLOT_OF (1u << 16)
+#define OPEN_RINGS   (1u << 15)
+
+_Static_assert(LIMIT_OPEN_SPANS <= OPEN_SLOT_OF, "a slot and its ring are one int");
+
+/* In a slab: its first word is the slab's. */
+struct home_ring {
+        uint64_t slab_word;
+        struct ring ring;
+        int handle;     /* of the memfd; kept for life, since a relay that dies is replaced, and gets the same ring */
+        uint32_t index; /* in the slab */
+        uint32_t id;
+};
+
+enum way { WAY_NONE, WAY_RELAY, WAY_THREAD, WAY_SILENT };
+
+struct home {
+        _Atomic(struct home_ring *) ring;
+        _Atomic uint32_t rings_made;
+        _Atomic uint64_t make_again_ns;
+        /* Waking is one thread's work at a time; who comes meanwhile leaves a note and goes on. */
+        _Atomic uint64_t waker_since_ns; /* 0 = nobody */
+        _Atomic uint32_t wake_wanted;
+        _Atomic uint32_t way;
+        _Atomic uint32_t later; /* the relay could not take the ring yet */
+        uint64_t flushed_head;
+};
+
+static struct home home;
+static struct slab ring_slab = SLAB_INIT(sizeof(struct home_ring), 4, RINGS_MAX);
+
+/* The old number of a slot means nothing in a forked child, nor in another ring. */
+static int open_name(const struct home_ring *own, int slot)
 {
-        const char *slash = strstr(info->dlpi_name, "libotel-preload.so");
-        if (!slash)
-                return 0;
-        memcpy(dir, info->dlpi_name, (size_t)(slash - info->dlpi_name));
-        return 1;
+        return slot < 0 ? -1 : (int)(own->id % OPEN_RINGS * OPEN_SLOT_OF + (unsigned)slot);
 }
 
-static void spawn(int listener)
+static void ring_unbuild(struct home_ring *own)
 {
-        char path[600], *argv[] = {path, NULL}, *envp[256];
-        unsigned n = 0;
-        long pid;
-        dl_iterate_phdr(on_object, NULL);
-        strcpy(path, dir);
-        strcat(path, "otel-relay");
-        for (unsigned i = 0; i < config_env_now.count && n < 250; i++)
-                envp[n++] = config_env_now.envp[i];
-        envp[n] = NULL;
-        pid = sys_call(SYS_clone, 0, 0, 0, 0, 0, 0);
-        if (pid == 0) {
-                if (sys_call(SYS_clone, 0, 0, 0, 0, 0, 0) == 0) {
-                        int null = sys_open("/dev/null", O_RDWR, 0);
-                        sys_call(SYS_setsid, 0, 0, 0, 0, 0, 0);
-                        sys_call(SYS_dup3, listener, 100, 0, 0, 0, 0);
-                        for (int i = 0; i < 3; i++)
-                                sys_call(SYS_dup3, null, i, 0, 0, 0, 0);
-                        sys_call(SYS_dup3, 100, 3, 0, 0, 0, 0);
-                        sys_call(SYS_close_range, 4, ~0u, 0, 0, 0, 0);
-                        sys_call(SYS_execve, (long)path, (long)argv, (long)envp, 0, 0, 0);
+        uint32_t index = own->index;
+
+        home_fd_close(own->handle);
+        ring_drop(&own->ring);
+        slab_free(&ring_slab, index);
+}
+
+static struct home_ring *ring_build(void)
+{
+        uint32_t index;
+        struct home_ring *own = slab_alloc(&ring_slab, &index);
+
+        if (!own)
+                return NULL;
+        own->index = index;
+        own->id = atomic_fetch_add(&home.rings_made, 1);
+        if (ring_create(&own->ring, (uint64_t)config_now.bsp_max_queue_size) < 0) {
+                slab_free(&ring_slab, index);
+                return NULL;
+        }
+        own->handle = home_fd_keep(own->ring.fd);
+        own->ring.fd = -1;
+        if (own->handle < 0) {
+                ring_unbuild(own);
+                return NULL;
+        }
+        home_meta_write(&own->ring);
+        return own;
+}
+
+/* Two threads may both make one: the first is taken. */
+static struct home_ring *ring_make(void)
+{
+        struct home_ring *own, *present = NULL;
+        uint64_t now = clock_mono_ns();
+
+        if (now < atomic_load(&home.make_again_ns) || !process_is_known())
+                return atomic_load(&home.ring);
+        process_watch_forks();
+        own = ring_build();
+        if (!own) {
+                atomic_store(&home.make_again_ns, now + MAKE_AGAIN_NS);
+                return atomic_load(&home.ring);
+        }
+        if (!atomic_compare_exchange_strong(&home.ring, &present, own)) {
+                ring_unbuild(own);
+                return present;
+        }
+        stats_move(own->ring.header->stats);
+        return own;
+}
+
+static struct home_ring *ring_now(void)
+{
+        struct home_ring *own = atomic_load_explicit(&home.ring, memory_order_acquire);
+
+        if (LIKELY(own != NULL))
+                return own;
+        return config_now.traces_exporter == EXPORTER_NONE ? NULL : ring_make();
+}
+
+static void way_set(enum way way)
+{
+        static const char *const texts[] = {
+                [WAY_THREAD] = "no relay is possible here: exporting from inside the program",
+                [WAY_SILENT] = "nothing can be exported from this process",
+        };
+
+        atomic_store(&home.way, way);
+        if (texts[way])
+                log_warn("%s", texts[way]);
+}
+
+static void wake_relay(struct home_ring *own, char what, uint64_t now_mono_ns)
+{
+        enum relay_result result = relay_client_wake(own->handle, what, now_mono_ns);
+
+        atomic_store(&home.later, result == RELAY_LATER);
+        if (result == RELAY_IMPOSSIBLE)
+                way_set(WAY_THREAD);
+        /* Another thread may be writing into it, so it stays mapped. */
+        if (result == RELAY_NO_RING)
+                atomic_compare_exchange_strong(&home.ring, &own, NULL);
+}
+
+/* The exit handlers of libraries that the thread uses come next. What is made after this is not exported. */
+static void thread_end(void)
+{
+        OBSERVE({
+                if (process_is_known() && home_thread_exists()) {
+                        home_flush(config_now.exit_timeout);
+                        atomic_store(&home.way, WAY_SILENT);
                 }
-                sys_call(SYS_exit_group, 0, 0, 0, 0, 0, 0);
-        }
-        sys_call(SYS_wait4, pid, 0, __WCLONE, 0, 0, 0);
+        });
 }
 
-static void hand_over(void)
+static void wake_once(char what, uint64_t now_mono_ns)
 {
-        struct sockaddr_un addr = {.sun_family = AF_UNIX};
-        struct handover message = {HANDOVER_MAGIC, HANDOVER_VERSION, 0, (uint32_t)sys_getpid(), 0};
-        uint64_t hash = config_export_hash(&config_now);
-        struct iovec iov = {&message, sizeof(message)};
-        _Alignas(8) char control[CMSG_SPACE(2 * sizeof(int))];
-        struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control};
-        struct cmsghdr *c = (struct cmsghdr *)control;
-        int fds[2] = {ring.fd, 2}, count = 1;
-        socklen_t len;
-        char *p = addr.sun_path + 1;
-        memcpy(p, "otel-instrument/", 16);
-        p += 16;
-        for (int i = 60; i >= 0; i -= 4)
-                *p++ = "0123456789abcdef"[hash >> i & 15];
-        len = (socklen_t)(p - (char *)&addr);
-        sock = (int)sys_call(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, 0, 0, 0);
-        sock = sys_fd_high(sock);
-        if (sys_call(SYS_connect, sock, (long)&addr, len, 0, 0, 0) < 0) {
-                int l = (int)sys_call(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, 0, 0, 0);
-                if (sys_call(SYS_bind, l, (long)&addr, len, 0, 0, 0) == 0) {
-                        sys_call(SYS_listen, l, 4096, 0, 0, 0, 0);
-                        spawn(l);
-                }
-                sys_close(l);
-                sys_call(SYS_connect, sock, (long)&addr, len, 0, 0, 0);
-        }
-        if (config_now.traces_exporter & EXPORTER_CONSOLE) {
-                message.flags = HANDOVER_STDERR;
-                count = 2;
-        }
-        msg.msg_controllen = CMSG_SPACE((size_t)count * sizeof(int));
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN((size_t)count * sizeof(int));
-        memcpy(CMSG_DATA(c), fds, (size_t)count * sizeof(int));
-        sys_call(SYS_sendmsg, sock, (long)&msg, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0, 0);
+        struct home_ring *own = atomic_load(&home.ring);
+
+        if (!own)
+                return;
+        stat_add(STAT_WAKEUPS, 1);
+        if (atomic_load(&home.way) == WAY_NONE)
+                atomic_store(&home.way, config_now.relay == RELAY_OFF ? WAY_THREAD : WAY_RELAY);
+        if (atomic_load(&home.way) == WAY_RELAY)
+                wake_relay(own, what, now_mono_ns);
+        if (atomic_load(&home.way) == WAY_THREAD && !home_thread_wake(&own->ring, thread_end))
+                way_set(WAY_SILENT);
 }
 
-static bool ready(void)
+/* Return: true when this thread is now the waker: pair with waker_done(). */
+static bool waker_begin(uint64_t now_mono_ns)
 {
-        char exe[512], meta[16384], *m = meta;
-        long n;
-        if (made)
-                return made == 1;
-        if (!config_now.traces_exporter || ring_create(&ring, (uint64_t)config_now.bsp_max_queue_size)) {
-                made = 2;
+        uint64_t since = atomic_load(&home.waker_since_ns);
+
+        /* Signed: somebody may have begun after our clock was read. */
+        if (since && (int64_t)(now_mono_ns - since) < WAKER_GONE_NS)
                 return false;
-        }
-        made = 1;
-        n = sys_readlink("/proc/self/exe", exe, sizeof(exe));
-        memcpy(m, "@exe=", 5);
-        memcpy(m + 5, exe, n > 0 ? (size_t)n : 0);
-        m += 5 + (n > 0 ? n : 0);
-        *m++ = 0;
-        if (config_env_now.len < 8192) {
-                memcpy(m, config_env_now.text, config_env_now.len);
-                m += config_env_now.len;
-        }
-        ring_set_meta(&ring, slice_make(meta, (size_t)(m - meta)));
-        hand_over();
-        return true;
+        return atomic_compare_exchange_strong(&home.waker_since_ns, &since, now_mono_ns);
 }
 
-void home_span(const struct span *span, uint64_t now)
+static void waker_done(uint64_t now_mono_ns)
 {
-        char w = HANDOVER_WAKE;
-        if (ready() && ring_push(&ring, span, now) == RING_PUSHED_WAKE)
-                sys_call(SYS_sendto, sock, (long)&w, 1, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0);
+        atomic_compare_exchange_strong(&home.waker_since_ns, &now_mono_ns, 0);
 }
+
+/* Never from a vfork child: its descriptors are not those that the memory speaks of. */
+static void wake(char what)
+{
+        uint64_t now = clock_mono_ns();
+
+        if (!process_is_known())
+                return;
+        atomic_store(&home.wake_wanted, (uint32_t)what);
+        while (atomic_load(&home.wake_wanted) && waker_begin(now)) {
+                uint32_t wanted = atomic_exchange(&home.wake_wanted, 0);
+
+                if (wanted)
+                        wake_once((char)wanted, now);
+                waker_done(now);
+        }
+}
+
+static enum stat_id outcome_stat(enum ring_push result)
+{
+        if (result == RING_FULL)
+                return STAT_DROPPED_RING_FULL;
+        return result == RING_TOO_LARGE ? STAT_DROPPED_TOO_LARGE : STAT_SPANS_WRITTEN;
+}
+
+void home_span(const struct span *span, uint64_t now_mono_ns)
+{
+        bool counts = span->shape != SHAPE_CONNECT_SUPERSEDED;
+        struct home_ring *own;
+        enum ring_push result;
+
+        process_notice_fork();
+        own = ring_now();
+        if (!own) {
+                if (counts && config_now.traces_exporter != EXPORTER_NONE)
+                        stat_add(STAT_DROPPED_NO_RING, 1);
+                return;
+        }
+        result = ring_push(&own->ring, span, now_mono_ns);
+        if (counts) {
+                stat_add(STAT_SPANS_MADE, 1);
+                stat_add(outcome_stat(result), 1);
+        }
+        if (result == RING_PUSHED_WAKE || (result == RING_FULL && ring_wake_due(&own->ring, now_mono_ns)))
+                wake(HANDOVER_WAKE);
+}
+
 int home_open(const struct span *span)
 {
-        return ready() ? ring_open_put(&ring, span) : -1;
+        struct home_ring *own;
+        int slot;
+
+        process_notice_fork();
+        own = ring_now();
+        slot = own ? ring_open_put(&own->ring, span) : -1;
+        /* Whoever dies in the midst of its first request has handed its ring over by then. */
+        if (slot >= 0 && config_now.relay != RELAY_OFF && atomic_load(&home.way) == WAY_NONE)
+                wake(HANDOVER_WAKE);
+        return own ? open_name(own, slot) : -1;
 }
+
 void home_open_clear(int slot)
 {
-        ring_open_clear(&ring, slot);
+        struct home_ring *own = atomic_load_explicit(&home.ring, memory_order_acquire);
+        int number = slot % (int)OPEN_SLOT_OF;
+
+        if (own && slot >= 0 && open_name(own, number) == slot)
+                ring_open_clear(&own->ring, number);
 }
-void home_flush(int64_t t)
+
+/* Process 1 takes the relay with it, and console output is to be there before the prompt comes back. */
+static bool end_is_waited_for(void)
 {
-        char f = HANDOVER_FLUSH;
-        struct timespec ts = {t / 1000, (t % 1000) * 1000000};
-        uint32_t want;
-        if (made != 1)
-                return;
-        want = atomic_fetch_add(&ring.header->flush_wanted, 1) + 1;
-        sys_call(SYS_sendto, sock, (long)&f, 1, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0);
-        for (int i = 0; i < 20; i++) {
-                uint32_t done = atomic_load(&ring.header->flush_done);
-                if ((int32_t)(done - want) >= 0)
-                        return;
-                sys_call(SYS_futex, (long)&ring.header->flush_done, FUTEX_WAIT, done, (long)&ts, 0, 0);
-        }
+        return (config_now.traces_exporter & EXPORTER_CONSOLE) || sys_getpid() == 1;
 }
+
 bool home_must_flush(void)
 {
-        return made == 1 && (config_now.traces_exporter & EXPORTER_CONSOLE || sys_getpid() == 1);
+        struct home_ring *own = atomic_load(&home.ring);
+
+        if (!own)
+                return false;
+        if (home_thread_exists())
+                return true;
+        return atomic_load(&home.way) == WAY_RELAY && atomic_load(&own->ring.header->head) != home.flushed_head &&
+               end_is_waited_for();
 }
-void home_at_exit(void) {}
+
+static bool consumer_alive(void)
+{
+        return atomic_load(&home.way) == WAY_RELAY ? relay_client_alive() : home_thread_alive();
+}
+
+/* Return: true when the consumer has answered. */
+static bool flush_wait(struct ring_header *header, uint64_t end_ns)
+{
+        uint32_t wanted = atomic_fetch_add(&header->flush_wanted, 1) + 1;
+        uint64_t now = clock_mono_ns();
+
+        wake(HANDOVER_FLUSH);
+        for (;;) {
+                uint32_t done = atomic_load(&header->flush_done);
+
+                if ((int32_t)(done - wanted) >= 0)
+                        return true;
+                now = clock_mono_ns();
+                if (now >= end_ns || atomic_load(&home.way) == WAY_SILENT)
+                        return false;
+                home_futex_wait(&header->flush_done, done, MIN(end_ns - now, LOOK_NS));
+                if (!consumer_alive())
+                        wake(HANDOVER_FLUSH);
+        }
+}
+
+static void pause_ns(long ns)
+{
+        const struct timespec time = {0, ns};
+
+        (void)sys_call(SYS_nanosleep, (long)&time, 0, 0, 0, 0, 0); /* a signal ends it early: the caller looks */
+}
+
+static void thread_stop(void)
+{
+        uint64_t now = clock_mono_ns();
+
+        /* Nobody starts it again meanwhile. */
+        if (waker_begin(now)) {
+                home_thread_stop(STOP_TIMEOUT_MS);
+                waker_done(now);
+        }
+}
+
+void home_flush(int64_t timeout_ms)
+{
+        struct home_ring *own = atomic_load(&home.ring);
+        uint64_t head;
+
+        if (!home_must_flush())
+                return;
+        head = atomic_load(&own->ring.header->head);
+        if (flush_wait(own->ring.header, clock_mono_ns() + (uint64_t)timeout_ms * NS_PER_MS))
+                home.flushed_head = head;
+        if (home_thread_exists())
+                thread_stop();
+}
+
+void home_at_exit(void)
+{
+        struct home_ring *own = atomic_load(&home.ring);
+        uint64_t end;
+
+        if (!own || atomic_load(&home.way) != WAY_RELAY || ring_pending(&own->ring) == 0 || relay_client_alive())
+                return;
+        end = clock_mono_ns() + LAST_TRY_NS;
+        wake(HANDOVER_WAKE);
+        while (atomic_load(&home.later) && clock_mono_ns() < end) {
+                pause_ns(LAST_TRY_NS / 50);
+                wake(HANDOVER_WAKE);
+        }
+}
+
+/*
+ * The waker may be between two descriptors that nobody has recorded yet, a listening socket among them, which
+ * must not live on in a child. It is never long.
+ */
+void home_before_fork(void)
+{
+        uint64_t end = clock_mono_ns() + FORK_WAIT_NS;
+
+        while (atomic_load(&home.waker_since_ns) && clock_mono_ns() < end)
+                pause_ns(FORK_WAIT_NS / 100);
+        home_thread_before_fork();
+}
+
+void home_after_fork_parent(void)
+{
+        home_thread_after_fork_parent();
+}
+
 void home_after_fork(void)
 {
-        if (made == 1) {
-                ring_drop(&ring);
-                sys_close(sock);
+        struct home_ring *own = atomic_exchange(&home.ring, NULL);
+
+        home_fds_drop();
+        if (own) {
+                own->handle = -1;
+                ring_unbuild(own);
         }
-        made = 0;
-        sock = -1;
+        relay_client_after_fork();
+        home_thread_after_fork();
+        atomic_store(&home.make_again_ns, 0);
+        atomic_store(&home.waker_since_ns, 0);
+        atomic_store(&home.wake_wanted, 0);
+        atomic_store(&home.way, WAY_NONE);
+        atomic_store(&home.later, 0);
+        home.flushed_head = 0;
 }
-void home_before_fork(void) {}
-void home_after_fork_parent(void) {}
-void home_before_identity_change(void) {}
-bool home_owns_fd(int fd)
+
+void home_before_identity_change(void)
 {
-        return fd >= 0 && made == 1 && (fd == sock || fd == ring.fd);
+        if (home_thread_exists())
+                home_flush(config_now.exit_timeout);
 }
-int home_next_fd(int from)
-{
-        int a = ring.fd < sock ? ring.fd : sock, b = ring.fd < sock ? sock : ring.fd;
-        return made != 1 ? -1 : a >= from ? a : b >= from ? b : -1;
-}
-void home_lose_fd(int fd) {}

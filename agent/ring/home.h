@@ -14,6 +14,16 @@
 #include "agent/record/span.h"
 
 /**
+ * home_start() - remember where we are installed and what a relay will need of the environment
+ * @environ_now: the process's environment; copied from
+ *
+ * Opens and maps nothing.
+ *
+ * Context: start.
+ */
+void home_start(char *const *environ_now);
+
+/**
  * home_span() - hand over one finished span
  * @now_mono_ns: current CLOCK_MONOTONIC
  *
@@ -54,7 +64,8 @@ void home_at_exit(void);
 /* In a forked child: forget the parent's ring, socket and thread without touching them. Context: signal. */
 void home_after_fork(void);
 
-/* Around fork in the parent: in process, waits (bounded) until the thread is outside of third-party code. Context: hook. */
+/* Around fork in the parent: waits (bounded) for a waker to be done and, in process, until the thread is
+ * outside of third-party code. Context: hook. */
 void home_before_fork(void);
 void home_after_fork_parent(void);
 
@@ -67,5 +78,5 @@ bool home_owns_fd(int fd);
 /* The lowest of our descriptors that is >= @from, or -1: close_range goes around it. Context: signal. */
 int home_next_fd(int from);
 
-/* The host puts something else under one of our numbers: forget it without closing it. Context: signal. */
+/* The host is about to put something else under one of our numbers: ours moves to another. Context: signal. */
 void home_lose_fd(int fd);

@@ -27,7 +27,7 @@ struct tap_request_result {
         uint32_t peer_len;
         int http_version; /* 10, 11, 20, 30; 0 unknown */
         int status;       /* 0: no response */
-        int curle;        /* CURLE_*; 0 = ok */
+        int curle;        /* CURLE_*; 0 = ok, -1 = failed and nobody asked why */
         int resend_count; /* 0: first attempt */
         bool cancelled;   /* by the caller: status stays unset */
         uint64_t end_mono_ns; /* 0: now */

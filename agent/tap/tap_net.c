@@ -54,9 +54,9 @@ static ssize_t commit(struct out_plan *plan, ssize_t n)
         int error = errno;
         ssize_t result;
 
-        thread_state.guard++;
+        guard_hold();
         result = stream_out_commit(plan, n, error);
-        thread_state.guard--;
+        guard_let_go();
         errno = error;
         return result;
 }
@@ -132,10 +132,23 @@ void tap_net_in_begin(struct tap_in *in, int fd)
                 } else if (conn && !direction_enter(&conn->in)) {
                         conn_opaque(conn, STAT_OPAQUE_CONTENTION);
                         conn_unref(conn);
-                } else {
+                } else if (conn) {
                         in->conn = conn;
+                        in->serial = conn->serial;
+                        conn_unref(conn);
                 }
         });
+}
+
+/* With a reference again, unless it was closed during the call. */
+static bool in_again(const struct tap_in *in)
+{
+        if (!conn_ref(in->conn))
+                return false;
+        if (in->conn->serial == in->serial)
+                return true;
+        conn_unref(in->conn);
+        return false;
 }
 
 static bool worth_a_retry(int error)
@@ -161,7 +174,7 @@ static void in_end(struct conn *conn, const struct iovec *iov, int iovcnt, ssize
 {
         uint64_t now_ns;
 
-        if (flags & MSG_PEEK || (n < 0 && worth_a_retry(error)) || (n == 0 && wanted == 0))
+        if ((flags & MSG_PEEK && n > 0) || (n < 0 && worth_a_retry(error)) || (n == 0 && wanted == 0))
                 return;
         now_ns = clock_mono_ns();
         if (n < 0) {
@@ -187,11 +200,13 @@ void tap_net_in_end(struct tap_in *in, const struct iovec *iov, int iovcnt, ssiz
 
         if (!conn)
                 return;
-        thread_state.guard++;
-        in_end(conn, iov, iovcnt, n, flags, wanted, error);
-        direction_leave(&conn->in);
-        conn_unref(conn);
-        thread_state.guard--;
+        guard_hold();
+        if (in_again(in)) {
+                in_end(conn, iov, iovcnt, n, flags, wanted, error);
+                direction_leave(&conn->in);
+                conn_unref(conn);
+        }
+        guard_let_go();
         errno = error;
 }
 

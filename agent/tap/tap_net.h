@@ -51,6 +51,7 @@ void tap_net_out_unseen_end(int fd, ssize_t n);
 
 struct tap_in {
         struct conn *conn; /* NULL: nothing to do */
+        uint32_t serial;   /* of the connection that it was; no reference is held: a call may never return */
 };
 
 void tap_net_in_begin(struct tap_in *in, int fd);
@@ -59,7 +60,7 @@ void tap_net_in_begin(struct tap_in *in, int fd);
  * tap_net_in_end() - what the real call gave
  * @iov, @iovcnt: where the bytes are (first @n bytes of it); NULL when they went where we cannot look
  * @n: its result; errno still as it left it
- * @flags: MSG_* of the call (MSG_PEEK: nothing happened; MSG_TRUNC: bytes are gone)
+ * @flags: MSG_* of the call (MSG_PEEK: no byte was taken, but end and error were seen; MSG_TRUNC: bytes are gone)
  * @wanted: bytes asked for (0 bytes read of 0 wanted is no end of file)
  */
 void tap_net_in_end(struct tap_in *in, const struct iovec *iov, int iovcnt, ssize_t n, int flags, size_t wanted);

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -25,7 +26,7 @@
 #define NS_PER_MS     1000000ull
 #define ALONE_LOOK_MS 1000 /* nothing tells a thread that it is the last one: it has to look */
 
-/* Where libcurl uses OpenSSL: what that keeps for this thread goes while the lock is held, not at thread exit. */
+/* Where libcurl uses OpenSSL: what that keeps for this thread goes under the lock, not at thread exit. */
 extern void OPENSSL_thread_stop(void) __attribute__((weak));
 
 struct home {
@@ -78,7 +79,8 @@ static void stdio_plug(int first, int last)
 
 static bool stderr_needed(const struct config *config)
 {
-        return (config->traces_exporter & EXPORTER_CONSOLE) || (config->log_level != LOG_NONE && !*config->log_file);
+        return (config->traces_exporter & EXPORTER_CONSOLE) ||
+               (config->log_level != LOG_NONE && !*config->log_file);
 }
 
 /* From the host's descriptor table to our own, which begins with the one we share and perhaps stderr. */
@@ -214,6 +216,8 @@ __attribute__((visibility("default"))) int otel_inproc_run(struct inproc *inproc
         log_setup(inproc->config);
         lock_take(&inproc->third_party);
         error = home_start(&home);
+        if (!error && inproc->at_exit) /* failing that, the preload's own registration may be early enough */
+                (void)atexit(inproc->at_exit);
         lock_drop(&inproc->third_party);
         futex_set(&inproc->ready);
         now = clock_mono_ns();

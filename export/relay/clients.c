@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/queue.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -27,6 +28,13 @@
 /* Without descriptors to be had, accepting again at once would be a loop. */
 #define ACCEPT_PAUSE_NS 1000000000ull
 
+/*
+ * A hand-over whose descriptors find no place is lost, so clients wait in the kernel's backlog until there
+ * is room: socket, pidfd, stderr and, for a moment, the ring of each; and what the relay needs itself.
+ */
+#define CLIENT_FDS 4
+#define OWN_FDS    16
+
 struct client {
         TAILQ_ENTRY(client) link;
         struct clients *clients;
@@ -44,7 +52,7 @@ struct clients {
         int listen_fd; /* -1 once the door is closed */
         void *watch;   /* NULL while accepting pauses */
         uint64_t accept_again_ns, last_ns;
-        unsigned count;
+        unsigned count, max;
         struct client_list waiting; /* before their hand-over, the longest first */
         struct client_list serving;
 };
@@ -70,6 +78,7 @@ static void client_free(struct client *client)
         free(client);
         clients->count--;
         clients->last_ns = clock_mono_ns();
+        clients->accept_again_ns = 0;
 }
 
 static void client_gone(struct client *client)
@@ -227,9 +236,7 @@ static void client_add(struct clients *clients, int fd)
         socklen_t len = sizeof(peer);
         struct client *client = NULL;
 
-        if (clients->count >= LIMIT_CLIENTS)
-                log_warn("too many clients: one was turned away");
-        else if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.uid != geteuid())
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.uid != geteuid())
                 log_warn("a client of another user was turned away");
         else
                 client = calloc(1, sizeof(*client));
@@ -269,13 +276,27 @@ static void listen_ready(void *ctx, uint32_t events)
         enum accepted accepted = ACCEPTED;
 
         (void)events;
-        for (unsigned i = 0; i < ACCEPTS_AT_ONCE && accepted == ACCEPTED; i++)
+        for (unsigned i = 0; i < ACCEPTS_AT_ONCE && accepted == ACCEPTED && clients->count < clients->max;
+             i++)
                 accepted = accept_one(clients);
-        if (accepted != ACCEPT_EXHAUSTED)
+        if (accepted != ACCEPT_EXHAUSTED && clients->count < clients->max)
                 return;
         worker_unwatch(clients->worker, clients->watch);
         clients->watch = NULL;
-        clients->accept_again_ns = clock_mono_ns() + ACCEPT_PAUSE_NS;
+        /* A client that goes ends the pause; being full ends in no other way. */
+        clients->accept_again_ns =
+                clients->count < clients->max ? clock_mono_ns() + ACCEPT_PAUSE_NS : UINT64_MAX;
+}
+
+static unsigned clients_room(void)
+{
+        struct rlimit limit;
+        rlim_t room;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > LIMIT_CLIENTS * CLIENT_FDS + OWN_FDS)
+                return LIMIT_CLIENTS;
+        room = limit.rlim_cur > OWN_FDS ? (limit.rlim_cur - OWN_FDS) / CLIENT_FDS : 0;
+        return MAX((unsigned)room, 1u);
 }
 
 struct clients *clients_new(struct worker *worker, int listen_fd)
@@ -287,7 +308,12 @@ struct clients *clients_new(struct worker *worker, int listen_fd)
                 (void)close(listen_fd); /* nobody is served */
                 return NULL;
         }
-        *clients = (struct clients){.worker = worker, .listen_fd = listen_fd, .last_ns = clock_mono_ns()};
+        *clients = (struct clients){
+                .worker = worker,
+                .listen_fd = listen_fd,
+                .last_ns = clock_mono_ns(),
+                .max = clients_room(),
+        };
         TAILQ_INIT(&clients->waiting);
         TAILQ_INIT(&clients->serving);
         if (flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
@@ -320,7 +346,7 @@ void clients_close_door(struct clients *clients)
         clients->watch = NULL;
         /* From here on connect() is refused; what is in the backlog can still be accepted. */
         (void)shutdown(clients->listen_fd, SHUT_RD);
-        while (accept_one(clients) == ACCEPTED)
+        while (clients->count < LIMIT_CLIENTS && accept_one(clients) == ACCEPTED)
                 ;
         (void)close(clients->listen_fd); /* the name is free for the next relay */
         clients->listen_fd = -1;
@@ -340,11 +366,13 @@ void clients_step(struct clients *clients, uint64_t now_ns)
 {
         struct client *longest;
 
-        while ((longest = TAILQ_FIRST(&clients->waiting)) && longest->since_ns + HANDOVER_PATIENCE_NS <= now_ns)
+        while ((longest = TAILQ_FIRST(&clients->waiting)) &&
+               longest->since_ns + HANDOVER_PATIENCE_NS <= now_ns)
                 client_free(longest);
         if (clients->listen_fd < 0 || clients->watch || clients->accept_again_ns > now_ns)
                 return;
-        if (worker_watch(clients->worker, clients->listen_fd, EPOLLIN, listen_ready, clients, &clients->watch))
+        if (worker_watch(clients->worker, clients->listen_fd, EPOLLIN, listen_ready, clients,
+                         &clients->watch))
                 clients->accept_again_ns = now_ns + ACCEPT_PAUSE_NS;
 }
 

@@ -27,6 +27,7 @@
 
 #define NS_PER_MS    1000000ull
 #define TERM_WAIT_NS 5000000000ull /* what SIGTERM leaves for the last delivery */
+#define FIRST_NS     2000000000ull /* whoever started us is about to connect, however short the linger */
 
 enum relay_state {
         RELAY_SERVING,
@@ -41,7 +42,8 @@ struct relay {
         struct messages messages;
         enum relay_state state;
         uint64_t end_ns;
-        bool flushed;  /* asked to send early, because nobody is left to wait for */
+        bool needed;  /* a client has been there */
+        bool flushed; /* asked to send early, because nobody is left to wait for */
         int signal_fd;
         void *signal_watch;
 };
@@ -92,7 +94,8 @@ static void process_setup(void)
         (void)prctl(PR_SET_DUMPABLE, 0); /* our memory holds credentials of the exporter */
         (void)umask(077);
         (void)!chdir("/");
-        (void)syscall(SYS_close_range, RELAY_LISTEN_FD + 1, ~0u, 0); /* older kernels: whatever was left open stays */
+        /* Older kernels: whatever was left open stays open. */
+        (void)syscall(SYS_close_range, RELAY_LISTEN_FD + 1, ~0u, 0);
         limits_raise();
         signals_reset();
 }
@@ -121,12 +124,20 @@ static int signals_watch(struct relay *relay)
         relay->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
         if (relay->signal_fd < 0)
                 return -errno;
-        return worker_watch(relay->worker, relay->signal_fd, EPOLLIN, term_arrived, relay, &relay->signal_watch);
+        return worker_watch(relay->worker, relay->signal_fd, EPOLLIN, term_arrived, relay,
+                            &relay->signal_watch);
 }
 
 static uint64_t linger_end(const struct relay *relay)
 {
-        return clients_last_ns(relay->clients) + (uint64_t)relay->config.relay_linger * NS_PER_MS;
+        uint64_t linger_ns = (uint64_t)relay->config.relay_linger * NS_PER_MS;
+
+        return clients_last_ns(relay->clients) + (relay->needed ? linger_ns : MAX(linger_ns, FIRST_NS));
+}
+
+static uint64_t orphan_end(const struct relay *relay)
+{
+        return clients_last_ns(relay->clients) + LIMIT_RELAY_ORPHAN_MS * NS_PER_MS;
 }
 
 /* Whoever connected just before the end has yet to hand over, and what it brings is to be sent as well. */
@@ -149,6 +160,7 @@ static bool relay_done(struct relay *relay, uint64_t now_ns)
         if (relay->state == RELAY_ENDING)
                 return ending_done(relay, idle) || now_ns >= relay->end_ns;
         if (clients_count(relay->clients) > 0 || worker_sources(relay->worker) > 0) {
+                relay->needed = true;
                 relay->flushed = false;
                 return false;
         }
@@ -158,7 +170,7 @@ static bool relay_done(struct relay *relay, uint64_t now_ns)
                 if (!relay->flushed)
                         worker_flush(relay->worker);
                 relay->flushed = true;
-                return now_ns >= clients_last_ns(relay->clients) + LIMIT_RELAY_ORPHAN_MS * NS_PER_MS;
+                return now_ns >= orphan_end(relay);
         }
         if (relay->state == RELAY_LEAVING)
                 return true;
@@ -175,8 +187,7 @@ static int relay_timeout(const struct relay *relay, uint64_t now_ns)
         if (relay->state == RELAY_ENDING)
                 due = MIN(due, relay->end_ns);
         else if (clients_count(relay->clients) == 0)
-                due = MIN(due, relay->flushed ? clients_last_ns(relay->clients) + LIMIT_RELAY_ORPHAN_MS * NS_PER_MS
-                                              : linger_end(relay));
+                due = MIN(due, relay->flushed ? orphan_end(relay) : linger_end(relay));
         if (due == UINT64_MAX)
                 return -1;
         return due > now_ns ? (int)MIN((due - now_ns) / NS_PER_MS + 1, (uint64_t)INT32_MAX) : 0;

@@ -15,8 +15,8 @@ void messages_start(struct messages *messages, const struct config *config)
 
         if (*config->log_file)
                 target.path = config->log_file;
-        else if (target.level != LOG_NONE && pipe2(fds, O_CLOEXEC | O_NONBLOCK | O_DIRECT) == 0) /* a line is a packet */
-                target.fd = fds[1];
+        else if (target.level != LOG_NONE && pipe2(fds, O_CLOEXEC | O_NONBLOCK | O_DIRECT) == 0)
+                target.fd = fds[1]; /* O_DIRECT: a line is a packet */
         messages->read_fd = fds[0];
         messages->write_fd = fds[1];
         log_set_target(target);

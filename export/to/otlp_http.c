@@ -34,7 +34,8 @@ struct otlp_http {
         struct resolve resolve;
         bool resolve_inline;
         bool under_way;    /* an attempt has begun and not ended */
-        bool unresolved;   /* ...and failed already: its name was not found */
+        bool in_multi;     /* ...and libcurl has it */
+        CURLcode failed;   /* it has failed, by us: otlp_http_step() will say so */
         bool too_large;    /* the answer exceeded its cap */
         uint64_t timer_ns; /* libcurl's timer */
         char *body;        /* of the answer, LIMIT_RESPONSE at most */
@@ -45,11 +46,20 @@ struct otlp_http {
 
 /* Failures after which the same request may succeed: the network's, not the request's. */
 static const CURLcode transient_codes[] = {
-        CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT,
-        CURLE_OPERATION_TIMEDOUT,   CURLE_GOT_NOTHING,           CURLE_SEND_ERROR,
-        CURLE_RECV_ERROR,           CURLE_PARTIAL_FILE,          CURLE_SSL_CONNECT_ERROR,
-        CURLE_HTTP2,                CURLE_HTTP2_STREAM,          CURLE_AGAIN,
-        CURLE_PROXY,                CURLE_OUT_OF_MEMORY,
+        CURLE_COULDNT_RESOLVE_HOST,
+        CURLE_COULDNT_RESOLVE_PROXY,
+        CURLE_COULDNT_CONNECT,
+        CURLE_OPERATION_TIMEDOUT,
+        CURLE_GOT_NOTHING,
+        CURLE_SEND_ERROR,
+        CURLE_RECV_ERROR,
+        CURLE_PARTIAL_FILE,
+        CURLE_SSL_CONNECT_ERROR,
+        CURLE_HTTP2,
+        CURLE_HTTP2_STREAM,
+        CURLE_AGAIN,
+        CURLE_PROXY,
+        CURLE_OUT_OF_MEMORY,
 };
 
 static bool code_transient(CURLcode code)
@@ -67,7 +77,8 @@ static void socket_ready(void *ctx, uint32_t events)
                    (events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
         int running = 0;
 
-        (void)curl_multi_socket_action(socket->http->multi, socket->fd, what, &running); /* may free @socket */
+        /* May free @socket. */
+        (void)curl_multi_socket_action(socket->http->multi, socket->fd, what, &running);
 }
 
 static void socket_forget(struct http_socket *socket)
@@ -81,21 +92,29 @@ static void socket_forget(struct http_socket *socket)
         free(socket);
 }
 
-static int socket_watch(struct otlp_http *http, curl_socket_t fd, uint32_t events)
+/* Return: false when memory is out. */
+static bool socket_watch(struct otlp_http *http, curl_socket_t fd, uint32_t events)
 {
         struct http_socket *socket = calloc(1, sizeof(*socket));
 
         if (!socket)
-                return -1;
+                return false;
         *socket = (struct http_socket){.http = http, .fd = fd};
         if (loop_add(http->loop, fd, events, socket_ready, socket, &socket->watch)) {
                 free(socket);
-                return -1;
+                return false;
         }
         socket->next = http->sockets;
         http->sockets = socket;
         (void)curl_multi_assign(http->multi, fd, socket); /* fails only for sockets it does not know */
-        return 0;
+        return true;
+}
+
+/* The attempt under way cannot go on. */
+static void attempt_fail(struct otlp_http *http, CURLcode code)
+{
+        http->failed = code;
+        http->timer_ns = 0;
 }
 
 static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *ctx, void *per_socket)
@@ -110,9 +129,10 @@ static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *ctx, void
                         socket_forget(socket);
                 return 0;
         }
-        if (socket)
-                return loop_change(http->loop, socket->watch, events) ? -1 : 0;
-        return socket_watch(http, fd, events);
+        /* Never -1: libcurl would do nothing any more, for good. */
+        if (socket ? loop_change(http->loop, socket->watch, events) != 0 : !socket_watch(http, fd, events))
+                attempt_fail(http, CURLE_OUT_OF_MEMORY);
+        return 0;
 }
 
 static int timer_wanted(CURLM *multi, long timeout_ms, void *ctx)
@@ -278,9 +298,8 @@ int otlp_http_post(struct otlp_http *http, struct slice body, int64_t timeout_ms
         http->error[0] = '\0';
         http->too_large = false;
         http->under_way = true;
-        http->unresolved = http->resolve_inline && !resolve_fresh(&http->resolve, http->endpoint, clock_mono_ns());
-        if (http->unresolved) {
-                http->timer_ns = 0;
+        if (http->resolve_inline && !resolve_fresh(&http->resolve, http->endpoint, clock_mono_ns())) {
+                attempt_fail(http, CURLE_COULDNT_RESOLVE_HOST);
                 return 0;
         }
         if (curl_easy_setopt(http->easy, CURLOPT_POSTFIELDS, body.p) ||
@@ -291,15 +310,17 @@ int otlp_http_post(struct otlp_http *http, struct slice body, int64_t timeout_ms
                 http->under_way = false;
                 return -ENOMEM;
         }
+        http->in_multi = true;
         return 0;
 }
 
 void otlp_http_cancel(struct otlp_http *http)
 {
-        if (http->under_way && !http->unresolved)
+        if (http->in_multi)
                 (void)curl_multi_remove_handle(http->multi, http->easy); /* it is in there */
+        http->in_multi = false;
         http->under_way = false;
-        http->unresolved = false;
+        http->failed = CURLE_OK;
 }
 
 uint64_t otlp_http_due(const struct otlp_http *http)
@@ -333,9 +354,9 @@ void otlp_http_step(struct otlp_http *http, uint64_t now_ns)
         int left = 0;
         CURLMsg *message;
 
-        if (http->under_way && http->unresolved) {
+        if (http->failed) {
                 http->timer_ns = UINT64_MAX;
-                attempt_ended(http, CURLE_COULDNT_RESOLVE_HOST);
+                attempt_ended(http, http->failed);
         }
         if (now_ns >= http->timer_ns) {
                 http->timer_ns = UINT64_MAX;

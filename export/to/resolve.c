@@ -20,11 +20,8 @@ static const struct {
         const char *name;
         bool http, https;
 } proxy_rows[] = {
-        {"http_proxy", true, false},
-        {"https_proxy", false, true},
-        {"HTTPS_PROXY", false, true},
-        {"all_proxy", true, true},
-        {"ALL_PROXY", true, true},
+        {"http_proxy", true, false}, {"https_proxy", false, true}, {"HTTPS_PROXY", false, true},
+        {"all_proxy", true, true},   {"ALL_PROXY", true, true},
 };
 
 static bool needs_no_lookup(const char *host)
@@ -35,7 +32,8 @@ static bool needs_no_lookup(const char *host)
         if (inet_pton(AF_INET, host, address) == 1 || strchr(host, ':'))
                 return true;
         /* libcurl answers for these by itself */
-        return strcasecmp(host, "localhost") == 0 || (len > 10 && strcasecmp(host + len - 10, ".localhost") == 0);
+        return strcasecmp(host, "localhost") == 0 ||
+               (len > 10 && strcasecmp(host + len - 10, ".localhost") == 0);
 }
 
 /* Appends "sep" + address; what does not fit is left out. */
@@ -92,7 +90,7 @@ static void lookup_proxy(struct resolve *resolve, const char *text)
 
                 if (!curl_url_get(url, CURLUPART_PORT, &port, 0))
                         number = (unsigned)strtoul(port, NULL, 10);
-                (void)lookup(resolve, host, number); /* unused where no_proxy says so: the attempt will tell */
+                (void)lookup(resolve, host, number); /* where no_proxy says so it is not used */
         }
         curl_free(port);
         curl_free(host);

@@ -407,7 +407,7 @@ static void end_last_hop(struct curl_handle *handle, enum curl_end end, CURLcode
         (void)add_response(handle, &result);
         result.cancelled = end == CURL_END_CANCELLED || code == CURLE_ABORTED_BY_CALLBACK;
         if (end == CURL_END_UNSAID)
-                result.curle = result.status ? CURLE_OK : CURL_LAST;
+                result.curle = result.status ? CURLE_OK : -1;
         else if (code != CURLE_HTTP_RETURNED_ERROR || result.status < 400)
                 result.curle = (int)code;
         if (handle->multi && end != CURL_END_CANCELLED && total_ns)

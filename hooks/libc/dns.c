@@ -14,7 +14,8 @@ static bool worth_reporting(const char *node, const struct addrinfo *hints, cons
         return !curl_library_has(caller);
 }
 
-HOOK_EXPORT int getaddrinfo(const char *name, const char *service, const struct addrinfo *req, struct addrinfo **pai)
+HOOK_EXPORT int getaddrinfo(const char *name, const char *service, const struct addrinfo *req,
+                            struct addrinfo **pai)
 {
         struct tap_lookup lookup;
         int result;
@@ -68,8 +69,8 @@ HOOK_EXPORT int gethostbyname_r(const char *name, struct hostent *result_buf, ch
         return failed;
 }
 
-HOOK_EXPORT int gethostbyname2_r(const char *name, int af, struct hostent *result_buf, char *buf, size_t buflen,
-                                 struct hostent **result, int *h_errnop)
+HOOK_EXPORT int gethostbyname2_r(const char *name, int af, struct hostent *result_buf, char *buf,
+                                 size_t buflen, struct hostent **result, int *h_errnop)
 {
         struct tap_lookup lookup;
         int failed;

@@ -63,19 +63,19 @@ static char **copy_arguments(char **argv, size_t count, va_list args, bool envir
         return environment_follows ? va_arg(args, char **) : NULL;
 }
 
-#define ARGUMENTS(argv, envp, arg, environment_follows)                                  \
-        do {                                                                             \
-                va_list args_;                                                           \
-                size_t count_;                                                           \
-                                                                                         \
-                va_start(args_, arg);                                                    \
-                count_ = count_arguments(args_);                                         \
-                va_end(args_);                                                           \
-                (argv) = alloca((count_ + 1) * sizeof(char *));                          \
-                (argv)[0] = (char *)(uintptr_t)(arg);                                    \
-                va_start(args_, arg);                                                    \
-                (envp) = copy_arguments(argv, count_, args_, environment_follows);       \
-                va_end(args_);                                                           \
+#define ARGUMENTS(argv, envp, arg, environment_follows)                            \
+        do {                                                                       \
+                va_list args_;                                                     \
+                size_t count_;                                                     \
+                                                                                   \
+                va_start(args_, arg);                                              \
+                count_ = count_arguments(args_);                                   \
+                va_end(args_);                                                     \
+                (argv) = alloca((count_ + 1) * sizeof(char *));                    \
+                (argv)[0] = (char *)(uintptr_t)(arg);                              \
+                va_start(args_, arg);                                              \
+                (envp) = copy_arguments(argv, count_, args_, environment_follows); \
+                va_end(args_);                                                     \
         } while (0)
 
 HOOK_EXPORT int execl(const char *path, const char *arg, ...)

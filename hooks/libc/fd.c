@@ -37,18 +37,15 @@ HOOK_EXPORT int close_range(unsigned int fd, unsigned int max_fd, int flags)
         return close_around(fd, max_fd, flags, own);
 }
 
+/* Without close_range in the kernel glibc goes through /proc, and ours go with the rest: they are made anew. */
 HOOK_EXPORT void closefrom(int lowfd)
 {
         int first = MAX(lowfd, 0);
         int own = tap_proc_next_fd(first);
 
         tap_net_close_range((unsigned)first, UINT_MAX);
-        if (own >= 0 && close_around((unsigned)first, UINT_MAX, 0, own) == 0)
-                return;
-        /* No close_range in this kernel: glibc goes through /proc, and ours go with the rest. */
-        for (; own >= 0; own = tap_proc_next_fd(own + 1))
-                tap_proc_give_up_fd(own);
-        REAL(closefrom)(lowfd);
+        if (LIKELY(own < 0) || close_around((unsigned)first, UINT_MAX, 0, own) < 0)
+                REAL(closefrom)(lowfd);
 }
 
 HOOK_EXPORT int dup(int fd)
@@ -94,17 +91,17 @@ static void after_fcntl(int fd, int cmd, int result)
 }
 
 /* Whatever the third argument is, it is one word, and not looked at where there is none. */
-#define FCNTL(name, fd, cmd)                                 \
-        ({                                                   \
-                int result_ = -1;                            \
-                va_list args_;                               \
-                                                             \
-                va_start(args_, cmd);                        \
-                if (!fd_hidden(fd))                          \
+#define FCNTL(name, fd, cmd)                                                  \
+        ({                                                                    \
+                int result_ = -1;                                             \
+                va_list args_;                                                \
+                                                                              \
+                va_start(args_, cmd);                                         \
+                if (!fd_hidden(fd))                                           \
                         result_ = REAL(name)(fd, cmd, va_arg(args_, void *)); \
-                va_end(args_);                               \
-                after_fcntl(fd, cmd, result_);               \
-                result_;                                     \
+                va_end(args_);                                                \
+                after_fcntl(fd, cmd, result_);                                \
+                result_;                                                      \
         })
 
 HOOK_EXPORT int fcntl(int fd, int cmd, ...)

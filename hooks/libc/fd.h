@@ -18,15 +18,15 @@ static inline bool fd_hidden(int fd)
 }
 
 /* State is retired before the number can mean something else in another thread. */
-#define FD_CLOSE(fd, call)                             \
-        ({                                             \
-                long result_ = -1;                     \
-                                                       \
-                if (!fd_hidden(fd)) {                  \
-                        tap_net_close(fd);             \
-                        result_ = (call);              \
-                }                                      \
-                result_;                               \
+#define FD_CLOSE(fd, call)                 \
+        ({                                 \
+                long result_ = -1;         \
+                                           \
+                if (!fd_hidden(fd)) {      \
+                        tap_net_close(fd); \
+                        result_ = (call);  \
+                }                          \
+                result_;                   \
         })
 
 /* Before dup2 and dup3 close @to. A call that is going to fail closes nothing. */

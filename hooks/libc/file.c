@@ -32,7 +32,8 @@ HOOK_EXPORT ssize_t sendfile64(int out_fd, int in_fd, off64_t *offset, size_t co
 }
 
 /* One of the two is a pipe, so at most one of them is a connection. */
-HOOK_EXPORT ssize_t splice(int fdin, off64_t *offin, int fdout, off64_t *offout, size_t len, unsigned int flags)
+HOOK_EXPORT ssize_t splice(int fdin, off64_t *offin, int fdout, off64_t *offout, size_t len,
+                           unsigned int flags)
 {
         struct tap_in in;
         ssize_t n;

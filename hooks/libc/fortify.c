@@ -31,7 +31,8 @@ HOOK_EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t buflen, i
 
         struct iovec iov = {buf, n};
 
-        return TRANSFER_IN(fd, REAL(__recvfrom_chk)(fd, buf, n, buflen, flags, addr, addr_len), &iov, 1, flags);
+        return TRANSFER_IN(fd, REAL(__recvfrom_chk)(fd, buf, n, buflen, flags, addr, addr_len), &iov, 1,
+                           flags);
 }
 
 HOOK_EXPORT int __poll_chk(struct pollfd *fds, nfds_t nfds, int timeout, size_t fdslen)
@@ -43,8 +44,8 @@ HOOK_EXPORT int __poll_chk(struct pollfd *fds, nfds_t nfds, int timeout, size_t 
         return ready;
 }
 
-HOOK_EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t nfds, const struct timespec *timeout, const sigset_t *ss,
-                            size_t fdslen)
+HOOK_EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t nfds, const struct timespec *timeout,
+                            const sigset_t *ss, size_t fdslen)
 {
         int ready = REAL(__ppoll_chk)(fds, nfds, timeout, ss, fdslen);
 

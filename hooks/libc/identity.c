@@ -6,11 +6,11 @@
 #include "agent/tap/tap_proc.h"
 #include "hooks/hook.h"
 
-#define IDENTITY(name, parameters, arguments)              \
-        HOOK_EXPORT int name parameters                    \
-        {                                                  \
-                tap_proc_before_identity_change();         \
-                return REAL(name) arguments;               \
+#define IDENTITY(name, parameters, arguments)      \
+        HOOK_EXPORT int name parameters            \
+        {                                          \
+                tap_proc_before_identity_change(); \
+                return REAL(name) arguments;       \
         }
 
 IDENTITY(setuid, (uid_t uid), (uid))

@@ -35,8 +35,10 @@ HOOK_EXPORT ssize_t send(int fd, const void *buf, size_t n, int flags)
 static ssize_t emit_sendto(void *data, const struct iovec *iov, int iovcnt)
 {
         const struct send_call *call = data;
-        struct msghdr message = {.msg_name = (void *)(uintptr_t)call->addr, .msg_namelen = call->addr_len,
-                                 .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)iovcnt};
+        struct msghdr message = {.msg_name = (void *)(uintptr_t)call->addr,
+                                 .msg_namelen = call->addr_len,
+                                 .msg_iov = (struct iovec *)(uintptr_t)iov,
+                                 .msg_iovlen = (size_t)iovcnt};
 
         if (iov)
                 return REAL(sendmsg)(call->fd, &message, call->flags);
@@ -168,8 +170,8 @@ HOOK_EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
         if (LIKELY(!tap_net_tracked(fd)) || flags & TRANSFER_ASIDE || !message)
                 n = REAL(recvmsg)(fd, message, flags);
         else
-                n = TRANSFER_IN(fd, REAL(recvmsg)(fd, message, flags), message->msg_iov, (int)message->msg_iovlen,
-                                flags | (message->msg_flags & MSG_TRUNC));
+                n = TRANSFER_IN(fd, REAL(recvmsg)(fd, message, flags), message->msg_iov,
+                                (int)message->msg_iovlen, flags | (message->msg_flags & MSG_TRUNC));
         if (n >= 0 && message->msg_controllen)
                 message_note_descriptors(message);
         return n;

@@ -15,7 +15,10 @@ static size_t message_len(const struct msghdr *message)
         return len;
 }
 
-/* As the kernel does it: one after the other, until one fails or leaves bytes behind; an error counts only when it is the first. */
+/*
+ * As the kernel does it: one after the other, until one fails or leaves bytes behind; an error is told only
+ * when it is the first.
+ */
 static int send_each(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
         int before = errno;
@@ -55,7 +58,8 @@ static void show_each(int fd, struct mmsghdr *messages, int count, int flags, st
         }
 }
 
-static int receive_tracked(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
+static int receive_tracked(int fd, struct mmsghdr *messages, unsigned count, int flags,
+                           struct timespec *timeout)
 {
         struct tap_in in;
         int got;
@@ -69,7 +73,8 @@ static int receive_tracked(int fd, struct mmsghdr *messages, unsigned count, int
         return got;
 }
 
-HOOK_EXPORT int recvmmsg(int fd, struct mmsghdr *vmessages, unsigned int vlen, int flags, struct timespec *tmo)
+HOOK_EXPORT int recvmmsg(int fd, struct mmsghdr *vmessages, unsigned int vlen, int flags,
+                         struct timespec *tmo)
 {
         int got;
 

@@ -33,7 +33,8 @@ static void select_remember(struct select_sets *sets, int nfds, const fd_set *re
 {
         sets->nfds = limited && nfds > 0 && nfds <= FD_SETSIZE ? nfds : 0;
         for (int i = 0; i * NFDBITS < sets->nfds; i++)
-                sets->either[i] = (readfds ? readfds->fds_bits[i] : 0) | (writefds ? writefds->fds_bits[i] : 0);
+                sets->either[i] =
+                        (readfds ? readfds->fds_bits[i] : 0) | (writefds ? writefds->fds_bits[i] : 0);
 }
 
 static void select_ran_out(const struct select_sets *sets)
@@ -43,7 +44,8 @@ static void select_ran_out(const struct select_sets *sets)
                         tap_net_wait_timed_out(fd);
 }
 
-HOOK_EXPORT int select(int nfds, fd_set *readfds, fd_set *writefds, fd_set *exceptfds, struct timeval *timeout)
+HOOK_EXPORT int select(int nfds, fd_set *readfds, fd_set *writefds, fd_set *exceptfds,
+                       struct timeval *timeout)
 {
         struct select_sets sets;
         int ready;
@@ -77,7 +79,8 @@ HOOK_EXPORT int epoll_wait(int epfd, struct epoll_event *events, int maxevents, 
         return ready;
 }
 
-HOOK_EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int maxevents, int timeout, const sigset_t *ss)
+HOOK_EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int maxevents, int timeout,
+                            const sigset_t *ss)
 {
         int ready = REAL(epoll_pwait)(epfd, events, maxevents, timeout, ss);
 
@@ -86,8 +89,8 @@ HOOK_EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int maxevents,
         return ready;
 }
 
-HOOK_EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int maxevents, const struct timespec *timeout,
-                             const sigset_t *ss)
+HOOK_EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int maxevents,
+                             const struct timespec *timeout, const sigset_t *ss)
 {
         int ready = REAL(epoll_pwait2)(epfd, events, maxevents, timeout, ss);
 

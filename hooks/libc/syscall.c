@@ -48,7 +48,7 @@ static long call_out(struct words *w, int fd)
         return tap_net_tracked(fd) ? transfer_out_unseen(fd, emit_words, w) : call_real(w);
 }
 
-/* @aside: its MSG_* flags. Where the bytes went is known for plain buffers only. */
+/* @flags: its MSG_*. Where the bytes went is known for plain buffers only. */
 static long call_in(const struct words *w, bool plain, int flags)
 {
         struct iovec iov = {(void *)w->b, plain ? (size_t)w->c : 1};
@@ -111,7 +111,8 @@ static long call_transfer(struct words *w)
         case SYS_sendfile:
                 return call_out(w, (int)w->a);
         case SYS_splice:
-                return splice((int)w->a, (off64_t *)w->b, (int)w->c, (off64_t *)w->d, (size_t)w->e, (unsigned)w->f);
+                return splice((int)w->a, (off64_t *)w->b, (int)w->c, (off64_t *)w->d, (size_t)w->e,
+                              (unsigned)w->f);
         case SYS_read:
                 return call_in(w, true, 0);
         case SYS_recvfrom:

@@ -56,13 +56,13 @@ static inline size_t transfer_wanted(const struct iovec *iov, size_t iovcnt, ssi
 }
 
 /* The real call on a tracked descriptor, with what it gave shown to the agent. */
-#define TRANSFER_IN(fd, call, iov, iovcnt, flags)                                                  \
-        ({                                                                                         \
-                struct tap_in in_;                                                                 \
-                ssize_t n_;                                                                        \
-                                                                                                   \
-                tap_net_in_begin(&in_, fd);                                                        \
-                n_ = (call);                                                                       \
+#define TRANSFER_IN(fd, call, iov, iovcnt, flags)                                                         \
+        ({                                                                                                \
+                struct tap_in in_;                                                                        \
+                ssize_t n_;                                                                               \
+                                                                                                          \
+                tap_net_in_begin(&in_, fd);                                                               \
+                n_ = (call);                                                                              \
                 tap_net_in_end(&in_, iov, iovcnt, n_, flags, transfer_wanted(iov, (size_t)(iovcnt), n_)); \
-                n_;                                                                                \
+                n_;                                                                                       \
         })

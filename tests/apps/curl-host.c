@@ -153,55 +153,60 @@ static void own_prereq(const char *url)
         curl_easy_cleanup(easy);
 }
 
-static int finish(CURLM *multi, int expected)
+/* Results in the order in which the handles were added, whichever was over first. */
+static void finish(CURLM *multi, CURL *const *handles, int count)
 {
+        CURLcode codes[TRANSFERS] = {CURLE_OK};
         int running = 1, done = 0, left;
         CURLMsg *message;
 
         while (running) {
                 curl_multi_perform(multi, &running);
                 while ((message = curl_multi_info_read(multi, &left))) {
-                        CURL *easy = message->easy_handle;
-
-                        printf("result %d\n", message->data.result);
-                        curl_multi_remove_handle(multi, easy);
-                        curl_easy_cleanup(easy);
+                        for (int i = 0; i < count; i++)
+                                if (handles[i] == message->easy_handle)
+                                        codes[i] = message->data.result;
+                        curl_multi_remove_handle(multi, message->easy_handle);
                         done++;
                 }
                 if (running)
                         curl_multi_poll(multi, NULL, 0, 1000, NULL);
         }
-        printf("%d of %d\n", done, expected);
-        return done;
+        printf("%d of %d\n", done, count);
+        for (int i = 0; i < count; i++) {
+                say(handles[i], "result", codes[i]);
+                curl_easy_cleanup(handles[i]);
+        }
+        curl_multi_cleanup(multi);
 }
 
 static void multi_perform(const char *url)
 {
         static const char *const paths[TRANSFERS] = {"/slow/60", "/redirect/302/slow/20", "/status/500",
                                                      "/hangup"};
+        CURL *handles[TRANSFERS];
         CURLM *multi = curl_multi_init();
 
         for (int i = 0; i < TRANSFERS; i++)
-                curl_multi_add_handle(multi, make(url, paths[i]));
-        finish(multi, TRANSFERS);
-        curl_multi_cleanup(multi);
+                curl_multi_add_handle(multi, handles[i] = make(url, paths[i]));
+        finish(multi, handles, TRANSFERS);
 }
 
 /* Results are read long after the transfers were over. */
 static void multi_late(const char *url)
 {
+        CURL *handles[] = {make(url, "/quick"), make(url, "/slow/200")};
         CURLM *multi = curl_multi_init();
         int running = 1;
 
-        curl_multi_add_handle(multi, make(url, "/quick"));
-        curl_multi_add_handle(multi, make(url, "/slow/200"));
+        curl_multi_add_handle(multi, handles[0]);
+        curl_multi_add_handle(multi, handles[1]);
         while (running) {
                 curl_multi_perform(multi, &running);
                 if (running)
                         curl_multi_poll(multi, NULL, 0, 1000, NULL);
         }
-        finish(multi, 2);
-        curl_multi_cleanup(multi);
+        finish(multi, handles, 2);
 }
 
 /* Nobody asks for results: the handles are just taken out. */
@@ -259,18 +264,17 @@ static void multi_list_late(const char *url)
 {
         struct curl_slist *first = curl_slist_append(NULL, "X-First: 1"), *second = NULL;
         CURLM *multi = curl_multi_init();
-        CURL *easy = make(url, "/slow/50"), *own = make(url, "/own");
+        CURL *handles[] = {make(url, "/slow/50"), make(url, "/own")};
         int running;
 
-        curl_multi_add_handle(multi, easy);
-        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, first);
-        curl_multi_add_handle(multi, own);
+        curl_multi_add_handle(multi, handles[0]);
+        curl_easy_setopt(handles[0], CURLOPT_HTTPHEADER, first);
+        curl_multi_add_handle(multi, handles[1]);
         second = curl_slist_append(second,
                                    "traceparent: 00-0123456789abcdef0123456789abcdef-0123456789abcdef-01");
-        curl_easy_setopt(own, CURLOPT_HTTPHEADER, second);
+        curl_easy_setopt(handles[1], CURLOPT_HTTPHEADER, second);
         curl_multi_perform(multi, &running);
-        finish(multi, 2);
-        curl_multi_cleanup(multi);
+        finish(multi, handles, 2);
         print_list(first);
         print_list(second);
         curl_slist_free_all(first);
@@ -309,6 +313,7 @@ static void multi_events(const char *url)
                                                      "/hangup"};
         struct loop loop = {epoll_create1(EPOLL_CLOEXEC), -1};
         CURLM *multi = curl_multi_init();
+        CURL *handles[TRANSFERS];
         int running = TRANSFERS;
 
         curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
@@ -316,7 +321,7 @@ static void multi_events(const char *url)
         curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timeout);
         curl_multi_setopt(multi, CURLMOPT_TIMERDATA, &loop);
         for (int i = 0; i < TRANSFERS; i++)
-                curl_multi_add_handle(multi, make(url, paths[i]));
+                curl_multi_add_handle(multi, handles[i] = make(url, paths[i]));
         while (running) {
                 struct epoll_event event;
                 int n = epoll_wait(loop.epoll, &event, 1, loop.timeout < 0 ? 1000 : (int)loop.timeout);
@@ -326,8 +331,7 @@ static void multi_events(const char *url)
                 else
                         curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
         }
-        finish(multi, TRANSFERS);
-        curl_multi_cleanup(multi);
+        finish(multi, handles, TRANSFERS);
         close(loop.epoll);
 }
 

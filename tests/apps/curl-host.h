@@ -2,4 +2,4 @@
 #pragma once
 
 /* Run one scenario. Return: 0, or 2 for an unknown name. */
-int curl_host_run(const char *name, const char *url);
+__attribute__((visibility("default"))) int curl_host_run(const char *name, const char *url);

@@ -97,7 +97,8 @@ static void descriptors(void)
 
 static void sockets(void)
 {
-        struct sockaddr_in nowhere = {.sin_family = AF_INET, .sin_port = htons(1), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        struct sockaddr_in nowhere = {
+                .sin_family = AF_INET, .sin_port = htons(1), .sin_addr = {htonl(INADDR_LOOPBACK)}};
         struct sockaddr_un no_file = {.sun_family = AF_UNIX, .sun_path = "/nonexistent/socket"};
         int tcp, udp, error = 5;
         socklen_t len = sizeof(error);
@@ -208,7 +209,8 @@ static void names(void)
         SHOW(result != NULL);
         SHOW(gethostbyname_r("localhost", &entry, space, 1, &result, &error));
         SHOW(error);
-        SHOW(gethostbyname2_r("no.such.host.invalid", AF_INET, &entry, space, sizeof(space), &result, &error));
+        SHOW(gethostbyname2_r("no.such.host.invalid", AF_INET, &entry, space, sizeof(space), &result,
+                              &error));
         SHOW(error);
 }
 

@@ -19,11 +19,14 @@
 static int listener;
 static int contexts_seen;
 
-/* --- the server: reads until the peer says no more, prints it, answers --- */
+/* --- the server: reads a whole request and answers --- */
 
-static void print_request(char *text)
+static char request_text[4096];
+
+/* Once the server is done: two threads that print would print in any order. */
+static void print_request(void)
 {
-        for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+        for (char *line = strtok(request_text, "\n"); line; line = strtok(NULL, "\n")) {
                 if (strncasecmp(line, "traceparent:", 12) == 0)
                         contexts_seen++;
                 else
@@ -33,19 +36,18 @@ static void print_request(char *text)
 
 static void *serve(void *unused)
 {
-        char text[4096];
+        char *text = request_text;
         size_t have = 0;
         ssize_t n;
         int fd = accept(listener, NULL, NULL);
 
-        while (have < sizeof(text) - 1 && !memmem(text, have, BODY, strlen(BODY))) {
-                n = recv(fd, text + have, sizeof(text) - 1 - have, 0);
+        while (have < sizeof(request_text) - 1 && !memmem(text, have, BODY, strlen(BODY))) {
+                n = recv(fd, text + have, sizeof(request_text) - 1 - have, 0);
                 if (n <= 0)
                         break;
                 have += (size_t)n;
         }
         text[have] = 0;
-        print_request(text);
         (void)send(fd, REPLY, strlen(REPLY), MSG_NOSIGNAL); /* a client that is gone sees nothing of it */
         close(fd);
         return NULL;
@@ -53,7 +55,8 @@ static void *serve(void *unused)
 
 /* --- ways to send --- */
 
-static struct iovec pieces[] = {{HEAD, 10}, {(char *)HEAD + 10, sizeof(HEAD) - 1 - 10}, {BODY, sizeof(BODY) - 1}};
+static struct iovec pieces[] = {
+        {HEAD, 10}, {(char *)HEAD + 10, sizeof(HEAD) - 1 - 10}, {BODY, sizeof(BODY) - 1}};
 
 static void out_write(int fd)
 {
@@ -225,6 +228,7 @@ static void go(const struct way *way)
         SHOW(connect(fd, (struct sockaddr *)&address, sizeof(address)));
         way->out(fd);
         pthread_join(server, NULL); /* its whole answer lies in our buffers now */
+        print_request();
         way->in(fd);
         printf("  %.*s\n", (int)sizeof(answer), answer);
         SHOW(close(fd));
@@ -233,7 +237,8 @@ static void go(const struct way *way)
 /* The request goes out with the connection itself. */
 static void fast_open(int with_message)
 {
-        struct msghdr message = {.msg_name = &address, .msg_namelen = sizeof(address), .msg_iov = pieces, .msg_iovlen = 3};
+        struct msghdr message = {
+                .msg_name = &address, .msg_namelen = sizeof(address), .msg_iov = pieces, .msg_iovlen = 3};
         pthread_t server;
         int fd;
 
@@ -242,8 +247,10 @@ static void fast_open(int with_message)
         if (with_message)
                 SHOW(sendmsg(fd, &message, MSG_FASTOPEN | MSG_NOSIGNAL));
         else
-                SHOW(sendto(fd, HEAD BODY, strlen(HEAD BODY), MSG_FASTOPEN, (struct sockaddr *)&address, sizeof(address)));
+                SHOW(sendto(fd, HEAD BODY, strlen(HEAD BODY), MSG_FASTOPEN, (struct sockaddr *)&address,
+                            sizeof(address)));
         pthread_join(server, NULL);
+        print_request();
         SHOW(recv(fd, answer, sizeof(answer), 0));
         SHOW(close(fd));
 }

@@ -29,20 +29,20 @@ static void overflow(void)
         (void)__read_chk(0, small, 100, sizeof(small)); /* aborts */
 }
 
-#define IN_CHILD(what, action)                                                       \
-        do {                                                                         \
-                int status_ = 0;                                                     \
-                pid_t pid_;                                                          \
-                                                                                     \
-                fflush(stdout);                                                      \
-                pid_ = fork();                                                       \
-                if (pid_ == 0) {                                                     \
-                        action;                                                      \
-                        show(#action, errno, UNTOUCHED);                             \
-                        _exit(99);                                                   \
-                }                                                                    \
-                while (waitpid(pid_, &status_, 0) < 0)                               \
-                        ;                                                            \
+#define IN_CHILD(what, action)                                                                           \
+        do {                                                                                             \
+                int status_ = 0;                                                                         \
+                pid_t pid_;                                                                              \
+                                                                                                         \
+                fflush(stdout);                                                                          \
+                pid_ = fork();                                                                           \
+                if (pid_ == 0) {                                                                         \
+                        action;                                                                          \
+                        show(#action, errno, UNTOUCHED);                                                 \
+                        _exit(99);                                                                       \
+                }                                                                                        \
+                while (waitpid(pid_, &status_, 0) < 0)                                                   \
+                        ;                                                                                \
                 show(what, WIFSIGNALED(status_) ? -WTERMSIG(status_) : WEXITSTATUS(status_), UNTOUCHED); \
         } while (0)
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import pytest
 
+pytest.register_assert_rewrite("http_spans")
+
 from paths import LAUNCHER, RELAY
 from servers import Origin
 from sink import Sink
@@ -58,6 +60,13 @@ def read_or_none(path):
         return None  # gone meanwhile
 
 
+def environ_of(pid):
+    """Empty for a process that is gone; one that is just being executed has none for a moment."""
+    while (text := read_or_none(f"/proc/{pid}/environ")) == b"" and read_or_none(f"/proc/{pid}/maps"):
+        time.sleep(0.001)
+    return text or b""
+
+
 def find_relays(port):
     """Process ids of the relays that export to this port."""
     mark = f"127.0.0.1:{port}".encode()
@@ -67,7 +76,7 @@ def find_relays(port):
             ours = os.path.samefile(f"/proc/{pid}/exe", RELAY)
         except OSError:
             continue
-        if ours and mark in (read_or_none(f"/proc/{pid}/environ") or b""):
+        if ours and mark in environ_of(pid):
             found.append(int(pid))
     return found
 
@@ -91,7 +100,8 @@ class Runner:
         self.sink = sink
         self.home = home
         self.base = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8",
-                     "TMPDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1", "GIT_CONFIG_NOSYSTEM": "1"}
+                     "TMPDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1", "GIT_CONFIG_NOSYSTEM": "1",
+                     "PERL_HASH_SEED": "0"}  # perl's clients order their headers by it
         self.tmp_path = tmp_path
 
     def env(self, more=None):

@@ -8,6 +8,7 @@ import re
 import socket
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -119,11 +120,15 @@ def on_status(server, connection, request, code):
     answer(connection, request, int(code), f"status {code}\n".encode(), [("Content-Type", "text/plain")])
 
 
-def on_chunked(server, connection, request):
-    connection.sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n")
+def on_chunked(server, connection, request, trailer=b""):
+    connection.sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     for part in (b"one ", b"two ", b"three\n"):
         connection.sock.sendall(b"%x;ext=1\r\n%s\r\n" % (len(part), part))
-    connection.sock.sendall(b"0\r\nX-Sum: 3\r\n\r\n")
+    connection.sock.sendall(b"0\r\n" + trailer + b"\r\n")
+
+
+def on_trailer(server, connection, request):
+    on_chunked(server, connection, request, b"X-Sum: 3\r\nX-More: 4\r\n")
 
 
 def on_close(server, connection, request):
@@ -196,7 +201,8 @@ def on_file(server, connection, request, name):
 
 
 ROUTES = [
-    (r"/status/(\d{3})", on_status), (r"/chunked", on_chunked), (r"/close", on_close), (r"/hangup", on_hangup),
+    (r"/status/(\d{3})", on_status), (r"/chunked", on_chunked), (r"/trailer", on_trailer),
+    (r"/close", on_close), (r"/hangup", on_hangup),
     (r"/half-head", on_half_head), (r"/half-body", on_half_body), (r"/slow", on_slow), (r"/hold", on_hold),
     (r"/redirect", on_redirect), (r"/redirect/(\d)", on_redirect), (r"/echo", on_echo), (r"/big", on_big),
     (r"/big-head", on_big_head), (r"/garbage", on_garbage), (r"/upgrade", on_upgrade), (r"/files/(.+)", on_file),
@@ -232,7 +238,8 @@ class Origin:
         self.listener.close()
         with self.changed:
             for sock in self.open:
-                sock.shutdown(socket.SHUT_RDWR)
+                with suppress(OSError):  # its client is gone already
+                    sock.shutdown(socket.SHUT_RDWR)
             assert self.changed.wait_for(lambda: not self.open, 10), "a connection did not end"
 
     def wait(self, count, seconds=20):

@@ -72,12 +72,15 @@ def test_killed_between_the_request_and_the_next_batch(run, origin, spans):
     assert span.attributes["http.response.status_code"] == 200 and span.status == "UNSET"
 
 
-def test_killed_in_the_middle_of_a_request(run, origin, spans):
-    process = run.popen([PYTHON, "-c", ONE_REQUEST, origin.url + "/hold"], {"OTEL_BSP_SCHEDULE_DELAY": "60000"}, stdin=-1)
+@pytest.mark.parametrize("before", [0, 1], ids=["the first", "a later one"])
+def test_killed_in_the_middle_of_a_request(run, origin, spans, before):
+    code = "import sys, urllib.request as u\nfor url in sys.argv[1:]: u.urlopen(url).read()"
+    urls = [origin.url + "/before"] * before + [origin.url + "/hold"]
+    process = run.popen([PYTHON, "-c", code, *urls], {"OTEL_BSP_SCHEDULE_DELAY": "60000"})
     with process:
-        origin.wait(1)
+        origin.wait(len(urls))
         process.send_signal(signal.SIGKILL)
-    (span, _), = pair(spans(1), origin.requests)
+    span, _ = pair(spans(len(urls)), origin.requests)[-1]
     assert span.name == "GET" and span.attributes["otel.instrument.incomplete"]
     assert "http.response.status_code" not in span.attributes
 

@@ -74,11 +74,11 @@ static inline bool turn(struct bench *bench, uint64_t until_ns)
         return true;
 }
 
-#define UNTIL(bench, condition)                                                               \
-        do {                                                                                  \
-                uint64_t until_ = clock_mono_ns() + DEADLINE_MS * 1000000ull;                 \
-                while (!(condition))                                                          \
-                        ck_assert_msg(turn((bench), until_), "not in time: %s", #condition);  \
+#define UNTIL(bench, condition)                                                              \
+        do {                                                                                 \
+                uint64_t until_ = clock_mono_ns() + DEADLINE_MS * 1000000ull;                \
+                while (!(condition))                                                         \
+                        ck_assert_msg(turn((bench), until_), "not in time: %s", #condition); \
         } while (0)
 
 static inline struct source *add(struct bench *bench, struct ring *ring, int tty_fd)

@@ -131,9 +131,10 @@ static bool reply_send(int fd, const struct reply *reply)
         static const char half[] = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf";
         static const char garbage[] = "SSH-2.0-OpenSSH_9.2\r\n\r\n";
         char head[512];
-        int n = snprintf(head, sizeof(head),
-                         "HTTP/1.1 %d X\r\nContent-Type: application/x-protobuf\r\n%sContent-Length: %zu\r\n\r\n",
-                         reply->status, reply->fields ? reply->fields : "", reply->body_len);
+        int n = snprintf(
+                head, sizeof(head),
+                "HTTP/1.1 %d X\r\nContent-Type: application/x-protobuf\r\n%sContent-Length: %zu\r\n\r\n",
+                reply->status, reply->fields ? reply->fields : "", reply->body_len);
         char dummy[64];
 
         switch (reply->kind) {
@@ -272,12 +273,12 @@ uint16_t collector_port(const struct collector *collector)
         return collector->port;
 }
 
-#define LOCKED(member)                                       \
-        ({                                                   \
-                pthread_mutex_lock(&collector->lock);        \
+#define LOCKED(member)                                                    \
+        ({                                                                \
+                pthread_mutex_lock(&collector->lock);                     \
                 __typeof__(collector->member) value_ = collector->member; \
-                pthread_mutex_unlock(&collector->lock);      \
-                value_;                                      \
+                pthread_mutex_unlock(&collector->lock);                   \
+                value_;                                                   \
         })
 
 unsigned collector_requests(struct collector *collector)

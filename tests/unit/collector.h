@@ -42,8 +42,8 @@ void collector_stop(struct collector *collector);
 
 uint16_t collector_port(const struct collector *collector);
 unsigned collector_requests(struct collector *collector);
-unsigned collector_spans(struct collector *collector);       /* of all requests, refused ones included */
-unsigned collector_taken(struct collector *collector);       /* of the requests that were answered with 200 */
+unsigned collector_spans(struct collector *collector); /* of all requests, refused ones included */
+unsigned collector_taken(struct collector *collector); /* of the requests that were answered with 200 */
 unsigned collector_connections(struct collector *collector);
 struct seen collector_seen(struct collector *collector, unsigned index);
 

@@ -21,7 +21,7 @@ struct http1_log {
         bool offsets; /* written down as well */
         bool stop;    /* every event stops the feed */
         size_t base;  /* stream offset of the bytes that are being fed */
-        bool wrong;   /* the feed consumed more than given, or less without having been stopped */
+        bool wrong;   /* the feed consumed more than given, or less without having been stopped, or went on */
         unsigned begun;
         unsigned long events;
         size_t len;
@@ -166,6 +166,8 @@ static inline bool http1_log_feed(struct http1_log *log, struct slice bytes)
                         return false;
                 }
                 if ((size_t)used > bytes.len || (!log->stop && (size_t)used != bytes.len))
+                        log->wrong = true;
+                if (log->stop && log->events > before + 1)
                         log->wrong = true;
                 bytes = slice_from(bytes, (size_t)used);
                 log->base += (size_t)used;

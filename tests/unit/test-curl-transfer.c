@@ -333,7 +333,7 @@ START_TEST(test_transfer_end_when_it_was_no_libcurl_that_ended_it)
         ck_assert(results[1].cancelled);
         curl_transfer_begin(handle);
         curl_transfer_end(handle, CURL_END_UNSAID, CURLE_OK);
-        ck_assert_int_eq(results[2].curle, CURL_LAST);
+        ck_assert_int_eq(results[2].curle, -1);
         curl_transfer_begin(handle);
         process_generation++; /* a forked child */
         curl_transfer_end(handle, CURL_END_CANCELLED, CURLE_OK);

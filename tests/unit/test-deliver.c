@@ -34,7 +34,12 @@ static const struct {
         {{REPLY_HTTP, 307, "Location: /elsewhere\r\n", NULL, 0}, 1, 0, METER_FAILED_ANSWER, 5, 0},
         {{REPLY_HTTP, 429, "Retry-After: 1\r\n", NULL, 0}, 2, 1000, METER_SENT, 5, 5},
         {{REPLY_HTTP, 503, "retry-after:0\r\n", NULL, 0}, 2, 0, METER_SENT, 5, 5},
-        {{REPLY_HTTP, 503, "Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n", NULL, 0}, 2, 0, METER_SENT, 5, 5},
+        {{REPLY_HTTP, 503, "Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n", NULL, 0},
+         2,
+         0,
+         METER_SENT,
+         5,
+         5},
         {{REPLY_HTTP, 503, NULL, NULL, 0}, 2, 800, METER_SENT, 5, 5},
         {{REPLY_HTTP, 502, "Retry-After: soon\r\n", NULL, 0}, 2, 800, METER_SENT, 5, 5},
         {{REPLY_HTTP, 504, NULL, NULL, 0}, 2, 800, METER_SENT, 5, 5},
@@ -150,8 +155,6 @@ START_TEST(test_deliver_new_when_endpoint_is_bad)
 }
 END_TEST
 
-UNIT_MAIN("deliver", test_deliver_step_when_answered,
-          test_deliver_step_when_black_hole,
-          test_deliver_step_when_refused_then_back,
-          test_deliver_step_when_refused_for_good,
+UNIT_MAIN("deliver", test_deliver_step_when_answered, test_deliver_step_when_black_hole,
+          test_deliver_step_when_refused_then_back, test_deliver_step_when_refused_for_good,
           test_deliver_new_when_endpoint_is_bad)

@@ -47,9 +47,9 @@ END_TEST
 START_TEST(test_endpoint_url_when_bad)
 {
         static const char *const bad[] = {
-                "",          " ",          "http://",           "collector",        "collector:4318", "ftp://c/x",
-                "unix:///x", "file:///x",  "http://c:0x10",     "http://c:99999",   "http://a b/",    "http://c/\n",
-                "grpc://c",  "//c/x",      "http://:4318",      "http://[::1",      "telnet://c",
+                "",          " ",         "http://",       "collector",      "collector:4318", "ftp://c/x",
+                "unix:///x", "file:///x", "http://c:0x10", "http://c:99999", "http://a b/",    "http://c/\n",
+                "grpc://c",  "//c/x",     "http://:4318",  "http://[::1",    "telnet://c",
         };
 
         for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -162,9 +162,12 @@ START_TEST(test_endpoint_traces_when_own_settings)
         struct config config;
         struct endpoint endpoint;
         char *envp[] = {
-                "OTEL_EXPORTER_OTLP_ENDPOINT=http://general:1",       "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://own:2",
-                "OTEL_EXPORTER_OTLP_HEADERS=a=general,b=general",     "OTEL_EXPORTER_OTLP_TRACES_HEADERS=a=own",
-                "OTEL_EXPORTER_OTLP_TIMEOUT=7000",                    "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT=3000",
+                "OTEL_EXPORTER_OTLP_ENDPOINT=http://general:1",
+                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://own:2",
+                "OTEL_EXPORTER_OTLP_HEADERS=a=general,b=general",
+                "OTEL_EXPORTER_OTLP_TRACES_HEADERS=a=own",
+                "OTEL_EXPORTER_OTLP_TIMEOUT=7000",
+                "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT=3000",
                 NULL,
         };
 
@@ -208,7 +211,8 @@ START_TEST(test_endpoint_traces_when_secret_in_bad_url)
 {
         struct config config;
         struct endpoint endpoint;
-        char *envp[] = {"OTEL_EXPORTER_OTLP_ENDPOINT=ftp://user:geheim@c/", "OTEL_EXPORTER_OTLP_HEADERS=x", NULL};
+        char *envp[] = {"OTEL_EXPORTER_OTLP_ENDPOINT=ftp://user:geheim@c/", "OTEL_EXPORTER_OTLP_HEADERS=x",
+                        NULL};
         char text[1024];
         int fds[2];
         ssize_t n;
@@ -229,12 +233,8 @@ START_TEST(test_endpoint_traces_when_secret_in_bad_url)
 }
 END_TEST
 
-UNIT_MAIN("endpoint", test_endpoint_url_when_good,
-          test_endpoint_url_when_bad,
-          test_endpoint_headers_when_good,
-          test_endpoint_headers_when_malformed,
-          test_endpoint_headers_when_oversized,
-          test_endpoint_traces_when_defaults,
-          test_endpoint_traces_when_own_settings,
-          test_endpoint_traces_when_timeouts,
+UNIT_MAIN("endpoint", test_endpoint_url_when_good, test_endpoint_url_when_bad,
+          test_endpoint_headers_when_good, test_endpoint_headers_when_malformed,
+          test_endpoint_headers_when_oversized, test_endpoint_traces_when_defaults,
+          test_endpoint_traces_when_own_settings, test_endpoint_traces_when_timeouts,
           test_endpoint_traces_when_secret_in_bad_url)

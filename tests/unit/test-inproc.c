@@ -38,10 +38,12 @@ static void futex_await(_Atomic uint32_t *word)
         const struct timespec patience = {.tv_sec = DEADLINE_MS / 1000};
 
         while (atomic_load(word) == 0)
-                ck_assert(syscall(SYS_futex, word, FUTEX_WAIT, 0, &patience, NULL, 0) == 0 || errno != ETIMEDOUT);
+                ck_assert(syscall(SYS_futex, word, FUTEX_WAIT, 0, &patience, NULL, 0) == 0 ||
+                          errno != ETIMEDOUT);
 }
 
-static void host_init(struct host *host, const char *host_name, const struct reply *plan, size_t len, char *extra)
+static void host_init(struct host *host, const char *host_name, const struct reply *plan, size_t len,
+                      char *extra)
 {
         char *envp[] = {host->url, "OTEL_BSP_SCHEDULE_DELAY=3600000", extra, NULL};
 
@@ -147,7 +149,8 @@ START_TEST(test_inproc_run_when_stopped_at_once)
         host_stop(&host, INPROC_STOP_NOW);
         /* Whoever comes next finds the ring asleep, and what was not taken. */
         ck_assert_uint_eq(atomic_load(&host.ring.header->wake_after_ns), 0);
-        host.shared = (struct inproc){.ring = &host.ring, .config = &host.config, .wake_fd = host.shared.wake_fd};
+        host.shared =
+                (struct inproc){.ring = &host.ring, .config = &host.config, .wake_fd = host.shared.wake_fd};
         host_start(&host);
         host_stop(&host, INPROC_STOP_FLUSH);
         ck_assert_uint_le(collector_taken(host.collector), 1); /* taken by the first thread, or delivered */
@@ -198,7 +201,8 @@ START_TEST(test_inproc_run_when_locked_out)
         atomic_fetch_add(&host.ring.header->flush_wanted, 1);
         host_wake(&host);
         /* It has woken and waits for us: it said so in the word. */
-        for (uint64_t until = clock_mono_ns() + DEADLINE_MS * 1000000ull; atomic_load(&host.shared.third_party) != 2;)
+        for (uint64_t until = clock_mono_ns() + DEADLINE_MS * 1000000ull;
+             atomic_load(&host.shared.third_party) != 2;)
                 ck_assert_uint_lt(clock_mono_ns(), until);
         ck_assert_uint_eq(collector_requests(host.collector), 0);
         ck_assert_uint_eq(atomic_exchange(&host.shared.third_party, 0), 2);
@@ -268,10 +272,7 @@ START_TEST(test_inproc_run_when_console)
 }
 END_TEST
 
-UNIT_MAIN("inproc", test_inproc_run_when_stopped,
-          test_inproc_run_when_collector_hangs,
-          test_inproc_run_when_stopped_at_once,
-          test_inproc_run_when_host_closes_everything,
-          test_inproc_run_when_locked_out,
-          test_inproc_run_when_it_is_the_last_thread,
+UNIT_MAIN("inproc", test_inproc_run_when_stopped, test_inproc_run_when_collector_hangs,
+          test_inproc_run_when_stopped_at_once, test_inproc_run_when_host_closes_everything,
+          test_inproc_run_when_locked_out, test_inproc_run_when_it_is_the_last_thread,
           test_inproc_run_when_console)

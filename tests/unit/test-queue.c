@@ -96,7 +96,5 @@ START_TEST(test_queue_clear_when_filled)
 }
 END_TEST
 
-UNIT_MAIN("queue", test_queue_take_when_filled,
-          test_queue_push_when_full,
-          test_queue_push_when_too_large,
+UNIT_MAIN("queue", test_queue_take_when_filled, test_queue_push_when_full, test_queue_push_when_too_large,
           test_queue_clear_when_filled)

@@ -33,14 +33,16 @@ START_TEST(test_real_resolve_finds_what_dlsym_finds)
                 if (!expected)
                         expected = real_substitute(rows[i].id);
                 ck_assert_msg(real_resolve(rows[i].id) == expected, "%s", rows[i].name);
-                ck_assert_msg(real_pointers.by_id[rows[i].id] == expected, "%s is not remembered", rows[i].name);
+                ck_assert_msg(real_pointers.by_id[rows[i].id] == expected, "%s is not remembered",
+                              rows[i].name);
         }
 }
 END_TEST
 
 START_TEST(test_real_resolve_without_start)
 {
-        ck_assert_ptr_eq(REAL(close), dlsym(RTLD_NEXT, "close")); /* an earlier constructor's call; each test is a process */
+        /* As an earlier constructor calls; each test is a process of its own. */
+        ck_assert_ptr_eq(REAL(close), dlsym(RTLD_NEXT, "close"));
 }
 END_TEST
 
@@ -74,12 +76,12 @@ static void *find(const char *soname, const char *name)
 
 START_TEST(test_real_object_symbol_takes_the_default_version)
 {
-        static const char *const several_versions[] = {"posix_spawn", "pthread_cond_wait", "regexec", "quick_exit",
-                                                       "nftw", "sched_setaffinity"};
+        static const char *const several_versions[] = {
+                "posix_spawn", "pthread_cond_wait", "regexec", "quick_exit", "nftw", "sched_setaffinity"};
 
         for (size_t i = 0; i < sizeof(several_versions) / sizeof(several_versions[0]); i++)
-                ck_assert_msg(find("libc.so.6", several_versions[i]) == dlsym(RTLD_NEXT, several_versions[i]), "%s",
-                              several_versions[i]);
+                ck_assert_msg(find("libc.so.6", several_versions[i]) == dlsym(RTLD_NEXT, several_versions[i]),
+                              "%s", several_versions[i]);
 }
 END_TEST
 
@@ -88,7 +90,8 @@ START_TEST(test_real_object_symbol_resolves_indirect_functions)
         static const char *const indirect[] = {"memcpy", "strlen", "memchr", "time"};
 
         for (size_t i = 0; i < sizeof(indirect) / sizeof(indirect[0]); i++)
-                ck_assert_msg(find("libc.so.6", indirect[i]) == dlsym(RTLD_NEXT, indirect[i]), "%s", indirect[i]);
+                ck_assert_msg(find("libc.so.6", indirect[i]) == dlsym(RTLD_NEXT, indirect[i]), "%s",
+                              indirect[i]);
 }
 END_TEST
 
@@ -114,7 +117,7 @@ END_TEST
 
 START_TEST(test_real_object_symbol_with_the_old_hash_table)
 {
-        void *library = dlopen(OLD_HASH_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+        void *library = dlopen(getenv("OLD_HASH_LIBRARY"), RTLD_NOW | RTLD_LOCAL);
 
         ck_assert_msg(library != NULL, "%s", dlerror());
         ck_assert_ptr_nonnull(dlsym(library, "old_hash_function"));
@@ -128,7 +131,9 @@ static int count_readable(struct dl_phdr_info *info, size_t size, void *data)
 {
         struct elf_object object;
 
-        *(int *)data += elf_object_read(info, &object) && elf_object_find(&object, "nothing", elf_object_hash("nothing")) == NULL;
+        if (elf_object_read(info, &object) &&
+            !elf_object_find(&object, "nothing", elf_object_hash("nothing")))
+                ++*(int *)data;
         ck_assert(!elf_object_holds(info, &object)); /* the stack is no object */
         return 0;
 }
@@ -200,8 +205,8 @@ START_TEST(test_real_substitute_fails_as_the_library_does)
 END_TEST
 
 UNIT_MAIN("real", test_real_resolve_finds_what_dlsym_finds, test_real_resolve_without_start,
-          test_real_object_symbol_takes_the_default_version, test_real_object_symbol_resolves_indirect_functions,
-          test_real_object_symbol_when_absent, test_real_object_symbol_in_a_local_library,
-          test_real_object_symbol_with_the_old_hash_table, test_elf_object_read_every_loaded_object,
-          test_elf_object_read_without_tables, test_real_substitute_makes_the_system_call,
-          test_real_substitute_fails_as_the_library_does)
+          test_real_object_symbol_takes_the_default_version,
+          test_real_object_symbol_resolves_indirect_functions, test_real_object_symbol_when_absent,
+          test_real_object_symbol_in_a_local_library, test_real_object_symbol_with_the_old_hash_table,
+          test_elf_object_read_every_loaded_object, test_elf_object_read_without_tables,
+          test_real_substitute_makes_the_system_call, test_real_substitute_fails_as_the_library_does)

@@ -1,166 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <linux/futex.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/un.h>
 
 #include "agent/base/load.h"
-#include "agent/ring/handover.h"
-#include "tests/unit/client.h"
-#include "tests/unit/collector.h"
-
-#define DEADLINE_MS 20000 /* of everything that is awaited; never reached in a good run */
-
-struct relay {
-        char texts[12][256];
-        char *envp[13];
-        unsigned count;
-        struct sockaddr_un name;
-        socklen_t name_len;
-        pid_t pid;
-        struct collector *collector;
-};
-
-static void setting(struct relay *relay, const char *name, const char *value)
-{
-        ck_assert_uint_lt(relay->count, 12);
-        ck_assert_int_lt(snprintf(relay->texts[relay->count], 256, "%s=%s", name, value), 256);
-        relay->envp[relay->count] = relay->texts[relay->count];
-        relay->count++;
-}
-
-/* An abstract name of this test's own, bound and listening as the first program would do it. Return: -1 if taken. */
-static int relay_listen(struct relay *relay)
-{
-        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-        int n = snprintf(relay->name.sun_path + 1, sizeof(relay->name.sun_path) - 1, "otel-test-%d", getpid());
-
-        relay->name.sun_family = AF_UNIX;
-        relay->name_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
-        ck_assert_int_ge(fd, 0);
-        if (bind(fd, (struct sockaddr *)&relay->name, relay->name_len) < 0) {
-                ck_assert_int_eq(errno, EADDRINUSE);
-                close(fd);
-                return -1;
-        }
-        ck_assert_int_eq(listen(fd, 4096), 0);
-        return fd;
-}
-
-static void relay_exec(struct relay *relay, int listen_fd)
-{
-        const char *path = getenv("OTEL_RELAY");
-        char *argv[] = {"otel-relay", NULL};
-
-        ck_assert_msg(path != NULL, "OTEL_RELAY names the program under test");
-        relay->pid = fork();
-        ck_assert_int_ge(relay->pid, 0);
-        if (relay->pid > 0)
-                return;
-        if (dup2(listen_fd, RELAY_LISTEN_FD) != RELAY_LISTEN_FD || fcntl(RELAY_LISTEN_FD, F_SETFD, 0) < 0)
-                _exit(99);
-        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-                if (dup2(open("/dev/null", O_RDWR | O_CLOEXEC), fd) != fd)
-                        _exit(97);
-        setsid();
-        execve(path, argv, relay->envp);
-        _exit(98);
-}
-
-static void relay_start(struct relay *relay)
-{
-        int fd = relay_listen(relay);
-
-        ck_assert_int_ge(fd, 0);
-        relay_exec(relay, fd);
-        close(fd);
-}
-
-static void relay_with_collector(struct relay *relay, const char *linger_ms)
-{
-        char url[64];
-
-        relay->collector = collector_start(0, NULL, 0);
-        (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", collector_port(relay->collector));
-        setting(relay, "OTEL_EXPORTER_OTLP_ENDPOINT", url);
-        setting(relay, "OTEL_INSTRUMENT_RELAY_LINGER", linger_ms);
-        relay_start(relay);
-}
-
-/* Waits for the end of a child of ours. Return: its status. */
-static int child_end(pid_t pid)
-{
-        int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-        int status = -1;
-
-        ck_assert_int_eq(poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, DEADLINE_MS), 1);
-        close(pidfd);
-        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-        return status;
-}
-
-static void relay_expect_end(struct relay *relay)
-{
-        int status = child_end(relay->pid);
-
-        ck_assert(WIFEXITED(status));
-        ck_assert_int_eq(WEXITSTATUS(status), 0);
-        if (relay->collector)
-                collector_stop(relay->collector);
-}
-
-/* Return: a connected socket, or -1 when nobody listens. */
-static int client_connect(const struct relay *relay)
-{
-        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-        ck_assert_int_ge(fd, 0);
-        if (connect(fd, (const struct sockaddr *)&relay->name, relay->name_len) == 0)
-                return fd;
-        ck_assert_int_eq(errno, ECONNREFUSED);
-        close(fd);
-        return -1;
-}
-
-static ssize_t send_with_fds(int fd, const void *bytes, size_t len, const int *fds, unsigned fd_count)
-{
-        union {
-                char bytes[CMSG_SPACE(8 * sizeof(int))];
-                struct cmsghdr align;
-        } control = {{0}};
-        struct iovec iov = {(void *)(uintptr_t)bytes, len};
-        struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
-
-        if (fd_count) {
-                message.msg_control = &control;
-                message.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
-                *CMSG_FIRSTHDR(&message) = (struct cmsghdr){
-                        .cmsg_len = CMSG_LEN(fd_count * sizeof(int)),
-                        .cmsg_level = SOL_SOCKET,
-                        .cmsg_type = SCM_RIGHTS,
-                };
-                memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), fds, fd_count * sizeof(int));
-        }
-        return sendmsg(fd, &message, MSG_NOSIGNAL);
-}
-
-static void client_hand_over(int fd, const struct ring *ring, int tty_fd)
-{
-        struct handover handover = {
-                .magic = HANDOVER_MAGIC,
-                .version = HANDOVER_VERSION,
-                .flags = tty_fd >= 0 ? HANDOVER_STDERR : 0,
-                .pid = (uint32_t)getpid(),
-        };
-        const int fds[] = {ring->fd, tty_fd};
-
-        ck_assert_int_eq(send_with_fds(fd, &handover, sizeof(handover), fds, tty_fd >= 0 ? 2 : 1), sizeof(handover));
-}
+#include "tests/unit/relay.h"
 
 /* A whole short process: connects, writes @spans, ends. */
 static void client_short(const struct relay *relay, unsigned spans)
@@ -184,7 +26,8 @@ static void client_flush(int fd, struct ring *ring)
 
         ck_assert_int_eq(send(fd, "F", 1, 0), 1);
         while ((done = atomic_load(&ring->header->flush_done)) != wanted)
-                ck_assert(syscall(SYS_futex, &ring->header->flush_done, FUTEX_WAIT, done, &patience, NULL, 0) == 0 ||
+                ck_assert(syscall(SYS_futex, &ring->header->flush_done, FUTEX_WAIT, done, &patience, NULL,
+                                  0) == 0 ||
                           errno != ETIMEDOUT);
 }
 
@@ -336,10 +179,12 @@ START_TEST(test_relay_run_when_hand_over_is_garbage)
 
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 fd = client_connect(&relay);
-                ck_assert_int_ge(send_with_fds(fd, rows[i].bytes, rows[i].len, rows[i].fds, rows[i].fd_count), 0);
+                ck_assert_int_ge(send_with_fds(fd, rows[i].bytes, rows[i].len, rows[i].fds, rows[i].fd_count),
+                                 0);
                 expect_hang_up(fd);
         }
-        client_push(&ring, 2); /* odd, but no reason to lose it: descriptors too many, a tty that is not there */
+        client_push(&ring,
+                    2); /* odd, but no reason to lose it: descriptors too many, a tty that is not there */
         claims_tty.flags = HANDOVER_STDERR;
         fd = client_connect(&relay);
         ck_assert_int_gt(send_with_fds(fd, &claims_tty, sizeof(good), fds, 1), 0);
@@ -414,6 +259,29 @@ START_TEST(test_relay_run_when_many_clients)
 }
 END_TEST
 
+START_TEST(test_relay_run_when_descriptors_are_few)
+{
+        struct relay relay = {.nofile = 24};
+        int fds[60];
+
+        relay_with_collector(&relay, "50");
+        relay_release(&relay);
+        for (unsigned i = 0; i < ARRAY_LEN(fds); i++) {
+                struct ring ring = client_ring(16);
+
+                fds[i] = client_connect(&relay);
+                ck_assert_int_ge(fds[i], 0);
+                client_push(&ring, 1);
+                client_hand_over(fds[i], &ring, STDERR_FILENO);
+                ring_drop(&ring);
+        }
+        for (unsigned i = 0; i < ARRAY_LEN(fds); i++)
+                close(fds[i]); /* all of them before most were let in */
+        ck_assert(collector_wait(relay.collector, ARRAY_LEN(fds), DEADLINE_MS));
+        relay_expect_end(&relay);
+}
+END_TEST
+
 /* Clients that come at the very moment at which the relay leaves. */
 START_TEST(test_relay_run_when_it_leaves_under_its_clients)
 {
@@ -422,6 +290,7 @@ START_TEST(test_relay_run_when_it_leaves_under_its_clients)
         unsigned starts = 1;
 
         relay_with_collector(&relay, "0");
+        relay_release(&relay);
         for (unsigned i = 0; i < ROUNDS; i++) {
                 struct ring ring = client_ring(16);
                 int fd, listen_fd;
@@ -439,7 +308,8 @@ START_TEST(test_relay_run_when_it_leaves_under_its_clients)
                 close(fd);
                 ring_drop(&ring);
                 if (i % 10 == 9)
-                        ck_assert(collector_wait(relay.collector, i + 1, DEADLINE_MS)); /* lets it come to its end */
+                        ck_assert(collector_wait(relay.collector, i + 1,
+                                                 DEADLINE_MS)); /* lets it come to its end */
         }
         ck_assert(collector_wait(relay.collector, ROUNDS, DEADLINE_MS));
         ck_assert_uint_gt(starts, 1);
@@ -470,6 +340,7 @@ START_TEST(test_relay_run_when_terminated)
         client_push(&late, 4);
         late_fd = client_connect(&relay);
         client_hand_over(late_fd, &late, -1);
+        relay_release(&relay);
         ck_assert_int_eq(kill(relay.pid, SIGTERM), 0);
         ck_assert(collector_wait(relay.collector, 7, DEADLINE_MS));
         expect_hang_up(fd);
@@ -526,14 +397,9 @@ START_TEST(test_relay_main_when_started_by_hand)
 }
 END_TEST
 
-UNIT_MAIN("relay", test_relay_run_when_client_ends,
-          test_relay_run_when_client_wakes,
-          test_relay_run_when_client_is_killed,
-          test_relay_run_when_killed_client_leaves_a_copy,
-          test_relay_run_when_hand_over_is_garbage,
-          test_relay_run_when_ring_is_hostile,
-          test_relay_run_when_many_clients,
-          test_relay_run_when_it_leaves_under_its_clients,
-          test_relay_run_when_terminated,
-          test_relay_run_when_it_has_something_to_say,
-          test_relay_main_when_started_by_hand)
+UNIT_MAIN("relay", test_relay_run_when_client_ends, test_relay_run_when_client_wakes,
+          test_relay_run_when_client_is_killed, test_relay_run_when_killed_client_leaves_a_copy,
+          test_relay_run_when_hand_over_is_garbage, test_relay_run_when_ring_is_hostile,
+          test_relay_run_when_many_clients, test_relay_run_when_descriptors_are_few,
+          test_relay_run_when_it_leaves_under_its_clients, test_relay_run_when_terminated,
+          test_relay_run_when_it_has_something_to_say, test_relay_main_when_started_by_hand)

@@ -8,7 +8,8 @@
 START_TEST(test_retry_status_when_any)
 {
         static const long yes[] = {429, 502, 503, 504};
-        static const long no[] = {0, 100, 200, 202, 204, 301, 307, 400, 401, 403, 404, 408, 413, 500, 501, 505};
+        static const long no[] = {0,   100, 200, 202, 204, 301, 307, 400,
+                                  401, 403, 404, 408, 413, 500, 501, 505};
 
         for (size_t i = 0; i < ARRAY_LEN(yes); i++)
                 ck_assert_msg(retry_status(yes[i]), "%ld", yes[i]);
@@ -76,9 +77,5 @@ START_TEST(test_retry_after_when_neither)
 }
 END_TEST
 
-UNIT_MAIN("retry", test_retry_status_when_any,
-          test_retry_pause_when_repeated,
-          test_retry_pause_when_random,
-          test_retry_after_when_seconds,
-          test_retry_after_when_date,
-          test_retry_after_when_neither)
+UNIT_MAIN("retry", test_retry_status_when_any, test_retry_pause_when_repeated, test_retry_pause_when_random,
+          test_retry_after_when_seconds, test_retry_after_when_date, test_retry_after_when_neither)
