@@ -12,6 +12,7 @@
 #include "agent/flow/inject.h"
 #include "agent/flow/stream.h"
 #include "agent/flow/to_span.h"
+#include "agent/ring/home.h"
 
 struct out_call {
         struct out_plan *plan;
@@ -67,7 +68,9 @@ static void decide(struct exchange *exchange, const struct http1_head *head)
                 return;
         }
         scope_decide(&exchange->decision);
-        if (!exchange->decision.sampled)
+        if (exchange->decision.sampled)
+                home_prepare();
+        else
                 stat_add(STAT_SPANS_UNSAMPLED, 1);
         inject_compose(exchange, head->text[HTTP1_TRACESTATE].present, head->eol_lf);
 }

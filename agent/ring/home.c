@@ -50,6 +50,7 @@ struct home {
         /* Waking is one thread's work at a time; who comes meanwhile leaves a note and goes on. */
         _Atomic uint64_t waker_since_ns; /* 0 = nobody */
         _Atomic uint32_t wake_wanted;
+        _Atomic uint32_t forks; /* under way: nobody becomes the waker */
         _Atomic uint32_t way;
         _Atomic uint32_t later; /* the relay could not take the ring yet */
         uint64_t flushed_head;
@@ -177,6 +178,11 @@ static void wake_once(char what, uint64_t now_mono_ns)
                 way_set(WAY_SILENT);
 }
 
+static void waker_done(uint64_t now_mono_ns)
+{
+        atomic_compare_exchange_strong(&home.waker_since_ns, &now_mono_ns, 0);
+}
+
 /* Return: true when this thread is now the waker: pair with waker_done(). */
 static bool waker_begin(uint64_t now_mono_ns)
 {
@@ -185,12 +191,12 @@ static bool waker_begin(uint64_t now_mono_ns)
         /* Signed: somebody may have begun after our clock was read. */
         if (since && (int64_t)(now_mono_ns - since) < WAKER_GONE_NS)
                 return false;
-        return atomic_compare_exchange_strong(&home.waker_since_ns, &since, now_mono_ns);
-}
-
-static void waker_done(uint64_t now_mono_ns)
-{
-        atomic_compare_exchange_strong(&home.waker_since_ns, &now_mono_ns, 0);
+        if (!atomic_compare_exchange_strong(&home.waker_since_ns, &since, now_mono_ns))
+                return false;
+        if (atomic_load(&home.forks) == 0)
+                return true;
+        waker_done(now_mono_ns);
+        return false;
 }
 
 /* Never from a vfork child: its descriptors are not those that the memory speaks of. */
@@ -239,18 +245,20 @@ void home_span(const struct span *span, uint64_t now_mono_ns)
                 wake(HANDOVER_WAKE);
 }
 
+void home_prepare(void)
+{
+        process_notice_fork();
+        if (ring_now() && config_now.relay != RELAY_OFF && atomic_load(&home.way) == WAY_NONE)
+                wake(HANDOVER_WAKE);
+}
+
 int home_open(const struct span *span)
 {
         struct home_ring *own;
-        int slot;
 
-        process_notice_fork();
+        home_prepare();
         own = ring_now();
-        slot = own ? ring_open_put(&own->ring, span) : -1;
-        /* Whoever dies in the midst of its first request has handed its ring over by then. */
-        if (slot >= 0 && config_now.relay != RELAY_OFF && atomic_load(&home.way) == WAY_NONE)
-                wake(HANDOVER_WAKE);
-        return own ? open_name(own, slot) : -1;
+        return own ? open_name(own, ring_open_put(&own->ring, span)) : -1;
 }
 
 void home_open_clear(int slot)
@@ -355,12 +363,13 @@ void home_at_exit(void)
 
 /*
  * The waker may be between two descriptors that nobody has recorded yet, a listening socket among them, which
- * must not live on in a child. It is never long.
+ * must not live on in a child; or it may be about to start the thread. It is never long.
  */
 void home_before_fork(void)
 {
         uint64_t end = clock_mono_ns() + FORK_WAIT_NS;
 
+        atomic_fetch_add(&home.forks, 1);
         while (atomic_load(&home.waker_since_ns) && clock_mono_ns() < end)
                 pause_ns(FORK_WAIT_NS / 100);
         home_thread_before_fork();
@@ -368,7 +377,11 @@ void home_before_fork(void)
 
 void home_after_fork_parent(void)
 {
+        uint32_t wanted;
+
         home_thread_after_fork_parent();
+        if (atomic_fetch_sub(&home.forks, 1) == 1 && (wanted = atomic_load(&home.wake_wanted)))
+                wake((char)wanted);
 }
 
 void home_after_fork(void)
@@ -385,6 +398,7 @@ void home_after_fork(void)
         atomic_store(&home.make_again_ns, 0);
         atomic_store(&home.waker_since_ns, 0);
         atomic_store(&home.wake_wanted, 0);
+        atomic_store(&home.forks, 0);
         atomic_store(&home.way, WAY_NONE);
         atomic_store(&home.later, 0);
         home.flushed_head = 0;

@@ -34,6 +34,15 @@ void home_start(char *const *environ_now);
 void home_span(const struct span *span, uint64_t now_mono_ns);
 
 /**
+ * home_prepare() - a request is about to leave: have the ring made and, for the relay, handed over
+ *
+ * Whoever dies in the midst of its very first request is known to the relay by then.
+ *
+ * Context: hook.
+ */
+void home_prepare(void);
+
+/**
  * home_open() / home_open_clear() - a span has begun / is finished or was given up
  *
  * Return: a slot (>= 0) or -1. Context: hook.

@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/syscall.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/guard.h"
@@ -269,23 +270,40 @@ static void last_look(int fd)
         conn_unref(conn);
 }
 
+static bool has_peer(int fd)
+{
+        struct sockaddr_storage addr;
+        socklen_t len = sizeof(addr);
+
+        return sys_call(SYS_getpeername, fd, (long)&addr, (long)&len, 0, 0, 0) == 0;
+}
+
+/*
+ * There is a connection under this number already. Return: true when it stays: the host asks again for
+ * the outcome of its attempt (*ret_start_ns: since when), or will be told that it is connected.
+ */
+static bool stays_connected(int fd, const struct sockaddr *addr, uint64_t *ret_start_ns)
+{
+        struct conn *conn = conn_take(fd);
+        bool pending;
+
+        if (!conn)
+                return false;
+        pending = conn_phase(conn) == CONN_CONNECTING;
+        *ret_start_ns = pending ? conn->connect_start_ns : 0;
+        conn_unref(conn);
+        if (pending || (addr && addr->sa_family != AF_UNSPEC && has_peer(fd)))
+                return true;
+        retire(fd); /* dissolved, or a number that came back behind our back */
+        return false;
+}
+
 static void connect_begin(struct tap_connect *connect, int fd, const struct sockaddr *addr, socklen_t len)
 {
         struct conn *conn;
 
-        if (!process_own_memory())
+        if (!process_own_memory() || stays_connected(fd, addr, &connect->start_ns))
                 return;
-        conn = conn_take(fd);
-        if (conn) {
-                bool pending = conn_phase(conn) == CONN_CONNECTING;
-
-                connect->start_ns = conn->connect_start_ns;
-                conn_unref(conn);
-                if (pending)
-                        return; /* asking again for the outcome of the same attempt */
-                connect->start_ns = 0;
-                retire(fd);
-        }
         /* Under mute the connection is the higher seam's: never looked at. */
         if (thread_state.mute || !kind_traced(fd, addr, len))
                 return;

@@ -28,6 +28,8 @@
 
 /* Where libcurl uses OpenSSL: what that keeps for this thread goes under the lock, not at thread exit. */
 extern void OPENSSL_thread_stop(void) __attribute__((weak));
+extern int OPENSSL_init_crypto(uint64_t options, const void *settings) __attribute__((weak));
+#define OPENSSL_NO_ATEXIT 0x00080000ull /* as in its header, which is not needed for building */
 
 struct home {
         struct inproc *shared;
@@ -190,6 +192,9 @@ static int home_start(struct home *home)
 {
         const struct inproc *shared = home->shared;
 
+        /* Its exit handler would pull the ground away from a thread that is inside of it, and only frees memory. */
+        if (OPENSSL_init_crypto)
+                (void)OPENSSL_init_crypto(OPENSSL_NO_ATEXIT, NULL); /* an old one: it keeps its handler */
         home->worker = worker_new(shared->config, true);
         if (!home->worker)
                 return -ENOMEM;

@@ -151,6 +151,8 @@ static int jumped(const struct scene *scene)
         volatile int fd = -1;
         volatile int jumps = 0;
 
+        if (!ask_once(scene->port, "/before"))
+                return -1;
         sigaction(SIGALRM, &action, NULL);
         for (volatile int i = 0; i < 50; i++) {
                 fd = dial(scene->port);

@@ -4,6 +4,7 @@
 
     servers.py          serve until the end of standard input; the first line printed is the port
 """
+import contextlib
 import re
 import socket
 import sys

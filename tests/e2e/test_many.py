@@ -72,15 +72,22 @@ def test_killed_between_the_request_and_the_next_batch(run, origin, spans):
     assert span.attributes["http.response.status_code"] == 200 and span.status == "UNSET"
 
 
-@pytest.mark.parametrize("before", [0, 1], ids=["the first", "a later one"])
-def test_killed_in_the_middle_of_a_request(run, origin, spans, before):
-    code = "import sys, urllib.request as u\nfor url in sys.argv[1:]: u.urlopen(url).read()"
-    urls = [origin.url + "/before"] * before + [origin.url + "/hold"]
-    process = run.popen([PYTHON, "-c", code, *urls], {"OTEL_BSP_SCHEDULE_DELAY": "60000"})
+SEND_AND_WAIT = """import socket, sys
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+for path in sys.argv[2:]:
+    s.sendall(b"GET %s HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n" % path.encode())
+    print("sent", flush=True)
+    s.recv(65536)"""
+
+
+@pytest.mark.parametrize("paths", [["/hold"], ["/before", "/hold"]], ids=["the first", "a later one"])
+def test_killed_in_the_middle_of_a_request(run, origin, spans, paths):
+    process = run.popen([PYTHON, "-c", SEND_AND_WAIT, origin.port, *paths], {"OTEL_BSP_SCHEDULE_DELAY": "60000"})
     with process:
-        origin.wait(len(urls))
+        assert [process.stdout.readline() for _ in paths] == [b"sent\n"] * len(paths)
         process.send_signal(signal.SIGKILL)
-    span, _ = pair(spans(len(urls)), origin.requests)[-1]
+    origin.wait(len(paths))
+    span, _ = pair(spans(len(paths)), origin.requests)[-1]
     assert span.name == "GET" and span.attributes["otel.instrument.incomplete"]
     assert "http.response.status_code" not in span.attributes
 

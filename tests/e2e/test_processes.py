@@ -79,6 +79,13 @@ def test_a_program_sees_its_own_children_only(run, origin, spans, act, count, re
 
 
 @only_root
+@pytest.mark.parametrize("act, count", [("reaper", 124), ("programs", 12)])
+def test_the_first_process_of_a_container(run, origin, spans, act, count):
+    container = ["unshare", "--pid", "--fork", "--mount-proc"]
+    check_all(spans, families(run, origin, act, answered={"reaper": 4}.get(act, count), before=container))
+
+
+@only_root
 def test_another_user(run, origin, spans):
     check_all(spans, families(run, origin, "identity", answered=4))
 

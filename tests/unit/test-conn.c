@@ -19,6 +19,10 @@ void home_span(const struct span *span, uint64_t now_mono_ns)
         spans++;
 }
 
+void home_prepare(void)
+{
+}
+
 int home_open(const struct span *span)
 {
         return -1;

@@ -58,6 +58,10 @@ void home_span(const struct span *span, uint64_t now_mono_ns)
         }
 }
 
+void home_prepare(void)
+{
+}
+
 int home_open(const struct span *span)
 {
         return open_now++;
