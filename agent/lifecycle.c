@@ -5,6 +5,7 @@
 #include "agent/base/log.h"
 #include "agent/base/stats.h"
 #include "agent/config/config.h"
+#include "agent/flow/conn.h"
 #include "agent/ring/home.h"
 #include "agent/trace/scope.h"
 
@@ -79,6 +80,7 @@ void lifecycle_stop(void)
 {
         OBSERVE({
                 if (process_own_memory()) {
+                        conn_table_each(conn_tell_silent); /* nothing will be heard of them any more */
                         home_at_exit();
                         if (home_must_flush())
                                 home_flush(config_now.exit_timeout);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/base/sys.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "agent/base/limits.h"
+
+#define SYS_PAGE 4096 /* the smallest there is; the first is never mapped */
 
 #if defined(__x86_64__)
 long sys_call(long number, long a, long b, long c, long d, long e, long f)
@@ -99,6 +102,25 @@ int sys_fcntl(int fd, int cmd, long arg)
 int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
         return (int)sys_call(SYS_getsockopt, fd, level, name, (long)value, (long)len, 0);
+}
+
+/* The kernel reads the set before it looks at what to do with it, which is nothing here. */
+static bool word_readable(uintptr_t at)
+{
+        const uintptr_t word = sizeof(uint64_t);
+
+        return sys_call(SYS_rt_sigprocmask, -1, (long)(at & ~(word - 1)), 0, (long)word, 0, 0) != -EFAULT;
+}
+
+bool sys_readable(const void *p, size_t len)
+{
+        uintptr_t first = (uintptr_t)p, last;
+
+        if (len == 0)
+                return true;
+        if (first < SYS_PAGE || __builtin_add_overflow(first, len - 1, &last))
+                return false;
+        return word_readable(first) && (first / SYS_PAGE == last / SYS_PAGE || word_readable(last));
 }
 
 /* One above the highest number that may be opened and lies under the floor. */

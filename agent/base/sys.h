@@ -28,6 +28,15 @@ int sys_fcntl(int fd, int cmd, long arg);
 int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
 
 /**
+ * sys_readable() - could memory of the host's be read?
+ *
+ * Asks the kernel for the first and the last byte. What cannot be read is for the kernel to refuse.
+ *
+ * Context: signal.
+ */
+bool sys_readable(const void *p, size_t len);
+
+/**
  * sys_fd_high() - move one of our descriptors out of the host's way
  * @fd: consumed: closed after it was duplicated, close-on-exec, to the first free number from
  *      LIMIT_OWN_FD_FLOOR (or as high as the rlimit permits)

@@ -73,6 +73,12 @@ void conn_tell_setup(struct conn *conn)
         to_span_connect(&conn->peer, conn->connect_start_ns, conn->connect_end_ns, 0, false);
 }
 
+void conn_tell_silent(struct conn *conn)
+{
+        if (conn->generation == process_generation && conn_phase(conn) == CONN_OPEN)
+                conn_tell_setup(conn);
+}
+
 /* The set-up itself failed. */
 static void setup_failed(struct conn *conn, int error, bool timed_out, uint64_t now_ns)
 {

@@ -79,6 +79,8 @@ void conn_established(struct conn *conn, uint64_t now_ns);
 void conn_failed(struct conn *conn, int error, uint64_t now_ns);
 /* Its set-up is all we will ever know: the span named connect. */
 void conn_tell_setup(struct conn *conn);
+/* The same for a connection of this process on which nobody has said a word; the process is about to end. */
+void conn_tell_silent(struct conn *conn);
 
 static inline bool direction_enter(struct direction *direction)
 {
@@ -110,3 +112,5 @@ struct conn *conn_table_clear(int fd);
 int conn_table_highest(void);
 /* How many descriptors name a connection now. */
 uint32_t conn_table_count(void);
+/* @visit each connection once per descriptor that names it, with a reference held. */
+void conn_table_each(void (*visit)(struct conn *conn));

@@ -124,3 +124,17 @@ uint32_t conn_table_count(void)
 {
         return atomic_load_explicit(&count, memory_order_relaxed);
 }
+
+void conn_table_each(void (*visit)(struct conn *conn))
+{
+        int top = conn_table_highest();
+
+        for (int fd = 0; fd <= top && conn_table_count(); fd++) {
+                struct conn *conn = conn_table_get(fd);
+
+                if (!conn)
+                        continue;
+                visit(conn);
+                conn_unref(conn);
+        }
+}

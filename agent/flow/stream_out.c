@@ -9,6 +9,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/load.h"
+#include "agent/base/sys.h"
 #include "agent/flow/inject.h"
 #include "agent/flow/stream.h"
 #include "agent/flow/to_span.h"
@@ -137,6 +138,15 @@ static bool feed(struct out_call *call, size_t len)
         return true;
 }
 
+/* Buffers that cannot be read are for the kernel to refuse, not for us to crash on. */
+static bool readable(const struct out_plan *plan)
+{
+        for (int i = 0; i < plan->host_iovcnt; i++)
+                if (!sys_readable(plan->host_iov[i].iov_base, plan->host_iov[i].iov_len))
+                        return false;
+        return true;
+}
+
 /* Could the host's first bytes be a request? */
 static bool looks_like_http(const struct out_plan *plan)
 {
@@ -174,6 +184,8 @@ static bool plan_heads(struct out_plan *plan)
         plan->scratch->before = conn->out.parser;
         plan->scratch->sending = conn->sending;
         plan->scratch->sending_head_done = conn->sending && conn->sending->head_done;
+        /* A wait that ran out before the request was not for its answer. */
+        atomic_store_explicit(&conn->timed_out, 0, memory_order_relaxed);
         /* Before the call, not after: another thread may read the response before we are back. */
         (void)atomic_compare_exchange_strong(&conn->phase, &open, CONN_HTTP1);
         if (!feed(&call, plan->host_len))
@@ -216,6 +228,10 @@ bool stream_out_plan(struct out_plan *ret_plan, struct conn *conn, const struct 
                 goto pass;
         if (conn_phase(conn) == CONN_HTTP1 && http1_body_left(&conn->out.parser) >= plan->host_len)
                 return true;
+        if (!readable(plan)) {
+                (void)give_up(conn, STAT_OPAQUE_UNSEEN);
+                goto pass;
+        }
         if (conn_phase(conn) != CONN_HTTP1 && !looks_like_http(plan)) {
                 (void)give_up(conn, STAT_OPAQUE_UNKNOWN);
                 goto pass;

@@ -29,7 +29,7 @@
 #define LIBRARY       "libotel-export.so"
 #define STACK_SIZE    (512 * 1024) /* look-ups of names and TLS handshakes of third parties; touched pages count */
 #define FORK_WAIT_NS  1000000000ull
-#define APART_WAIT_NS 20000000ull
+#define APART_WAIT_NS 250000000ull
 #define NS_PER_MS     1000000ull
 #define SIGNAL_BIT(n) (1ull << ((n)-1))
 
@@ -191,7 +191,7 @@ static bool start(struct ring *ring, void (*at_exit)(void))
         if (!done)
                 atomic_store(&t->exists, 0);
         (void)sys_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof(before), 0, 0); /* as it was */
-        /* A first time slice's worth: until then the host could still put something else under wake_fd. */
+        /* Its first time slice: until then the host could still put something else under wake_fd. */
         if (done && !atomic_load(&t->apart))
                 home_futex_wait(&t->apart, 0, APART_WAIT_NS);
         errno = keep;

@@ -302,6 +302,8 @@ static void connect_begin(struct tap_connect *connect, int fd, const struct sock
 {
         struct conn *conn;
 
+        if (!sys_readable(addr, MIN(len, sizeof(struct sockaddr_storage))))
+                return;
         if (!process_own_memory() || stays_connected(fd, addr, &connect->start_ns))
                 return;
         /* Under mute the connection is the higher seam's: never looked at. */

@@ -122,7 +122,7 @@ HOOK_EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
         if (UNLIKELY((uintptr_t)message < TRANSFER_FIRST_PAGE))
                 return REAL(sendmsg)(fd, message, flags);
-        if (opens_connection(flags, message->msg_name))
+        if (UNLIKELY(flags & MSG_FASTOPEN) && opens_connection(flags, message->msg_name))
                 return open_with_message(fd, message, flags);
         if (LIKELY(!tap_net_tracked(fd)))
                 return REAL(sendmsg)(fd, message, flags);
@@ -163,15 +163,31 @@ void message_note_descriptors(struct msghdr *message)
         }
 }
 
+/* When it failed, the message may be nothing that can be read. */
+static ssize_t receive_tracked(int fd, struct msghdr *message, int flags)
+{
+        struct tap_in in;
+        ssize_t n;
+
+        tap_net_in_begin(&in, fd);
+        n = REAL(recvmsg)(fd, message, flags);
+        if (n < 0)
+                tap_net_in_end(&in, NULL, 0, n, flags, 0);
+        else
+                tap_net_in_end(&in, message->msg_iov, (int)message->msg_iovlen, n,
+                               flags | (message->msg_flags & MSG_TRUNC),
+                               transfer_wanted(message->msg_iov, message->msg_iovlen, n));
+        return n;
+}
+
 HOOK_EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
         ssize_t n;
 
-        if (LIKELY(!tap_net_tracked(fd)) || flags & TRANSFER_ASIDE || !message)
+        if (LIKELY(!tap_net_tracked(fd)) || flags & TRANSFER_ASIDE)
                 n = REAL(recvmsg)(fd, message, flags);
         else
-                n = TRANSFER_IN(fd, REAL(recvmsg)(fd, message, flags), message->msg_iov,
-                                (int)message->msg_iovlen, flags | (message->msg_flags & MSG_TRUNC));
+                n = receive_tracked(fd, message, flags);
         if (n >= 0 && message->msg_controllen)
                 message_note_descriptors(message);
         return n;

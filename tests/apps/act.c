@@ -54,7 +54,8 @@ static size_t answer_length(const char *text)
         const char *end = strstr(text, "\r\n\r\n");
         const char *length = strstr(text, name);
 
-        return end ? (size_t)(end + 4 - text) + (length ? strtoul(length + sizeof(name) - 1, NULL, 10) : 0) : 0;
+        return end ? (size_t)(end + 4 - text) + (length ? strtoul(length + sizeof(name) - 1, NULL, 10) : 0)
+                   : 0;
 }
 
 int ask_answer(int fd)
@@ -97,7 +98,8 @@ int act_main(int argc, char **argv, const struct act *acts, size_t count)
         if (argc < 3)
                 return 2;
         for (size_t i = 0; i < count; i++) {
-                struct scene scene = {(in_port_t)strtoul(argv[2], NULL, 10), argv[0], argc > 3 ? argv[3] : ""};
+                struct scene scene = {(in_port_t)strtoul(argv[2], NULL, 10), argv[0],
+                                      argc > 3 ? argv[3] : ""};
 
                 if (strcmp(acts[i].name, argv[1]) != 0)
                         continue;

@@ -38,8 +38,8 @@ struct act {
  * Return: exit status, 2 for an unknown act.
  */
 int act_main(int argc, char **argv, const struct act *acts, size_t count);
-#define ACT_MAIN(acts)                                                                   \
-        int main(int argc, char **argv)                                                  \
-        {                                                                                \
-                return act_main(argc, argv, acts, sizeof(acts) / sizeof((acts)[0]));     \
+#define ACT_MAIN(acts)                                                               \
+        int main(int argc, char **argv)                                              \
+        {                                                                            \
+                return act_main(argc, argv, acts, sizeof(acts) / sizeof((acts)[0])); \
         }

@@ -18,13 +18,13 @@
 
 #include "act.h"
 
-#define HIGH        60000
-#define SWEPT_TO    65535
-#define COVERED_TO  1100
-#define STORM       150
-#define FEW         16
-#define SPARE       3
-#define FAKE        "GET /fake HTTP/1.1\r\nHost: nowhere\r\n\r\n"
+#define HIGH 60000
+#define SWEPT_TO 65535
+#define COVERED_TO 1100
+#define STORM 150
+#define FEW 16
+#define SPARE 3
+#define FAKE "GET /fake HTTP/1.1\r\nHost: nowhere\r\n\r\n"
 
 /* At most @soft descriptors, or as many as are allowed. Return: how many. */
 static int limit_to(rlim_t soft)
@@ -34,7 +34,8 @@ static int limit_to(rlim_t soft)
         if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
                 exit(3);
         limit.rlim_cur = soft < limit.rlim_max ? soft : limit.rlim_max;
-        if ((soft <= limit.rlim_max || setrlimit(RLIMIT_NOFILE, &more) != 0) && setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        if ((soft <= limit.rlim_max || setrlimit(RLIMIT_NOFILE, &more) != 0) &&
+            setrlimit(RLIMIT_NOFILE, &limit) != 0)
                 exit(3);
         return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (int)limit.rlim_cur : 0;
 }
@@ -135,8 +136,9 @@ static const struct {
         const char *name;
         int (*sweep)(void);
 } sweeps[] = {
-        {"closefrom", close_from}, {"loop", close_loop},       {"raw-loop", close_loop_raw},
-        {"range", close_ranges},   {"raw-range", close_ranges_raw}, {"listed", close_listed},
+        {"closefrom", close_from},       {"loop", close_loop},
+        {"raw-loop", close_loop_raw},    {"range", close_ranges},
+        {"raw-range", close_ranges_raw}, {"listed", close_listed},
 };
 
 static int sweep(const struct scene *scene)
@@ -255,7 +257,9 @@ static int pass_on(int from, int to, int fd)
         } control = {.room = {0}};
         char byte = 'x';
         struct iovec iov = {&byte, 1};
-        struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
+        struct msghdr message = {.msg_iov = &iov,
+                                 .msg_iovlen = 1,
+                                 .msg_control = control.room,
                                  .msg_controllen = sizeof(control.room)};
 
         control.header = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
@@ -403,7 +407,8 @@ static int spare(const struct scene *scene)
         for (int i = 0; i < 3; i++) {
                 answered += ask_once(scene->port, "/spare");
                 for (int j = 0; j < SPARE; j++)
-                        printf("%s ", (fds[j] = open("/dev/null", O_RDONLY)) >= 0 ? "opened" : strerror(errno));
+                        printf("%s ",
+                               (fds[j] = open("/dev/null", O_RDONLY)) >= 0 ? "opened" : strerror(errno));
                 printf("and %s\n", open("/dev/null", O_RDONLY) < 0 ? strerror(errno) : "one too many");
                 for (int j = 0; j < SPARE; j++)
                         close(fds[j]);
@@ -412,8 +417,8 @@ static int spare(const struct scene *scene)
 }
 
 static const struct act acts[] = {
-        {"high", high},     {"sweep", sweep},   {"cover-file", cover_file}, {"cover-socket", cover_socket},
-        {"peek", peek},     {"copies", copies}, {"passed", passed},         {"reused", reused},
-        {"storm", storm},   {"few", few},       {"spare", spare},
+        {"high", high},   {"sweep", sweep},   {"cover-file", cover_file}, {"cover-socket", cover_socket},
+        {"peek", peek},   {"copies", copies}, {"passed", passed},         {"reused", reused},
+        {"storm", storm}, {"few", few},       {"spare", spare},
 };
 ACT_MAIN(acts)

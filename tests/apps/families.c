@@ -17,12 +17,12 @@
 
 #include "act.h"
 
-#define BUSY_THREADS  3
+#define BUSY_THREADS 3
 #define BUSY_CHILDREN 40
-#define STORM         2000
-#define STORM_ASKS    50 /* every so many makes a request */
-#define REAPED        30
-#define NOBODY        65534
+#define STORM 2000
+#define STORM_ASKS 50 /* every so many makes a request */
+#define REAPED 30
+#define NOBODY 65534
 
 /* Status of a child as a word. Return: 1 when it ended with 0. */
 static int ended_well(pid_t pid)
@@ -277,7 +277,8 @@ static pid_t start_vfork_busy(const struct scene *scene, char **argv)
 
 static int programs(const struct scene *scene)
 {
-        pid_t (*const ways[])(const struct scene *, char **) = {start_fork, start_vfork, start_vfork_busy, start_spawn};
+        pid_t (*const ways[])(const struct scene *, char **) = {start_fork, start_vfork, start_vfork_busy,
+                                                                start_spawn};
         char port[16], path[] = "/program", name[] = "once", command[512], line[64] = "";
         char *argv[] = {(char *)scene->program, name, port, path, NULL};
         int fd = dial(scene->port), answered;
@@ -392,7 +393,7 @@ static void *wait_for_all(void *data)
         long *seen = data;
         siginfo_t info;
 
-        while (waitid(P_ALL, 0, &info, WEXITED | __WALL) == 0)
+        while (waitid(P_ALL, 0, &info, WEXITED) == 0)
                 ++*seen;
         return NULL;
 }
@@ -475,9 +476,21 @@ static int namespaces(const struct scene *scene)
 }
 
 static const struct act acts[] = {
-        {"busy", busy},           {"raw", raw},           {"inherited", inherited}, {"generations", generations},
-        {"daemonized", daemonized}, {"daemon", daemon_call}, {"storm", storm},        {"once", once},
-        {"programs", programs},   {"replaced", replaced}, {"reaper", reaper},       {"watched", watched},
-        {"ignored", ignored},     {"subreaper", subreaper}, {"identity", identity}, {"namespaces", namespaces},
+        {"busy", busy},
+        {"raw", raw},
+        {"inherited", inherited},
+        {"generations", generations},
+        {"daemonized", daemonized},
+        {"daemon", daemon_call},
+        {"storm", storm},
+        {"once", once},
+        {"programs", programs},
+        {"replaced", replaced},
+        {"reaper", reaper},
+        {"watched", watched},
+        {"ignored", ignored},
+        {"subreaper", subreaper},
+        {"identity", identity},
+        {"namespaces", namespaces},
 };
 ACT_MAIN(acts)

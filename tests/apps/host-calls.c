@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -255,6 +256,34 @@ static void identities(void)
         SHOW(capset(NULL, NULL));
 }
 
+/* Memory that is there and cannot be read, on a connection that we look at. */
+static void pointers(void)
+{
+        struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        socklen_t len = sizeof(here);
+        void *bad = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        struct iovec bad_vector[2] = {{bad, 8}, {buffer, 8}};
+        struct msghdr message = {.msg_iov = bad_vector, .msg_iovlen = 2};
+        struct mmsghdr many = {.msg_hdr = message};
+        int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+
+        SHOW(bind(listener, (struct sockaddr *)&here, len) + listen(listener, 1));
+        SHOW(getsockname(listener, (struct sockaddr *)&here, &len));
+        SHOW(connect(fd, bad, sizeof(here)));
+        SHOW(sendmsg(fd, bad, 0));
+        SHOW(connect(fd, (struct sockaddr *)&here, sizeof(here)));
+        SHOW(recvmsg(fd, bad, MSG_DONTWAIT));
+        SHOW(readv(fd, bad, 2));
+        SHOW(send(fd, bad, 8, 0));
+        SHOW(write(fd, bad, 8));
+        SHOW(writev(fd, bad_vector, 2));
+        SHOW(sendmsg(fd, &message, 0));
+        SHOW(sendmmsg(fd, &many, 1, 0));
+        SHOW(close(fd));
+        SHOW(close(listener));
+        munmap(bad, 4096);
+}
+
 int main(void)
 {
         int start_errno = errno;
@@ -267,6 +296,7 @@ int main(void)
         transfers_that_fail(file);
         descriptors();
         sockets();
+        pointers();
         waits();
         files();
         names();

@@ -16,7 +16,8 @@
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define REFUSE(number) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), BPF_STMT(BPF_RET | BPF_K, DENIED)
 
-static struct sock_filter no_memfd[] = {LOAD(nr), REFUSE(SYS_memfd_create), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+static struct sock_filter no_memfd[] = {LOAD(nr), REFUSE(SYS_memfd_create),
+                                        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
 static struct sock_filter no_unix[] = {
         LOAD(nr),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 1, 0),
@@ -26,18 +27,34 @@ static struct sock_filter no_unix[] = {
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 };
 static struct sock_filter no_clone[] = {
-        LOAD(nr), REFUSE(SYS_clone), REFUSE(SYS_clone3), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        LOAD(nr),
+        REFUSE(SYS_clone),
+        REFUSE(SYS_clone3),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 };
-static struct sock_filter no_exec[] = {LOAD(nr), REFUSE(SYS_execve), REFUSE(SYS_execveat), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+static struct sock_filter no_exec[] = {LOAD(nr), REFUSE(SYS_execve), REFUSE(SYS_execveat),
+                                       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
 static struct sock_filter no_files[] = {
-        LOAD(nr), REFUSE(SYS_openat), REFUSE(SYS_readlinkat), REFUSE(SYS_prlimit64), REFUSE(SYS_getrandom),
-        REFUSE(SYS_madvise), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        LOAD(nr),
+        REFUSE(SYS_openat),
+        REFUSE(SYS_readlinkat),
+        REFUSE(SYS_prlimit64),
+        REFUSE(SYS_getrandom),
+        REFUSE(SYS_madvise),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 };
 static struct sock_filter no_options[] = {
-        LOAD(nr), REFUSE(SYS_getsockopt), REFUSE(SYS_fcntl), REFUSE(SYS_getpid), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        LOAD(nr),
+        REFUSE(SYS_getsockopt),
+        REFUSE(SYS_fcntl),
+        REFUSE(SYS_getpid),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 };
 
-#define ROW(name) {#name, name, sizeof(name) / sizeof((name)[0])}
+#define ROW(name)                                             \
+        {                                                     \
+#name, name, sizeof(name) / sizeof((name)[0]) \
+        }
 static const struct {
         const char *name;
         struct sock_filter *filter;
@@ -50,7 +67,8 @@ static int refuse(const char *what)
                 struct sock_fprog program = {(unsigned short)filters[i].length, filters[i].filter};
 
                 if (strcmp(filters[i].name, what) == 0)
-                        return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+                        return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+                               prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
         }
         return -1;
 }

@@ -17,13 +17,13 @@
 
 #include "act.h"
 
-#define MANY         4
-#define EACH         1000
-#define SMALL_STACK  ((size_t)16384)
-#define MEASURED     (256 * 1024)
-#define PATTERN      0xa5
-#define INTERRUPTED  200
-#define CANCELLED    40
+#define MANY 4
+#define EACH 1000
+#define SMALL_STACK ((size_t)16384)
+#define MEASURED (256 * 1024)
+#define PATTERN 0xa5
+#define INTERRUPTED 200
+#define CANCELLED 40
 
 struct job {
         const struct scene *scene;
@@ -78,7 +78,8 @@ static int small(const struct scene *scene)
 /* How much stack a thread has used that did what programs do; told on stderr. */
 static int stack(const struct scene *scene)
 {
-        unsigned char *memory = mmap(NULL, MEASURED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        unsigned char *memory =
+                mmap(NULL, MEASURED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         struct job jobs[] = {{scene, "/first", 1, 0}, {scene, "/measured", 5, 0}};
         pthread_attr_t attributes;
         size_t untouched = 0;
@@ -200,7 +201,8 @@ static int cancelled(const struct scene *scene)
                 void *result;
 
                 pthread_create(&thread, NULL, ask_until_cancelled, i ? &busy : &held);
-                usleep(i ? 200 * (useconds_t)i : 100000); /* somewhere in it; the first waits for its answer */
+                usleep(i ? 200 * (useconds_t)i
+                         : 100000); /* somewhere in it; the first waits for its answer */
                 pthread_cancel(thread);
                 pthread_join(thread, &result);
                 ends += result == PTHREAD_CANCELED;

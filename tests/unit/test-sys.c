@@ -112,6 +112,24 @@ START_TEST(test_sys_fd_high_when_high_numbers_are_taken)
 }
 END_TEST
 
-UNIT_MAIN("sys", test_sys_call_when_it_fails, test_sys_call_when_it_works,
+START_TEST(test_sys_readable_when_it_is_and_is_not)
+{
+        char *pages = sys_mmap(3 * 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+        ck_assert_int_eq(mprotect(pages + 4096, 4096, PROT_NONE), 0);
+        ck_assert(sys_readable(pages, 4096));
+        ck_assert(sys_readable(pages + 4095, 1));
+        ck_assert(!sys_readable(pages + 4095, 2));
+        ck_assert(!sys_readable(pages + 4096, 1));
+        ck_assert(!sys_readable(pages + 8191, 2));
+        ck_assert(sys_readable(pages + 8192, 4096));
+        ck_assert(sys_readable(NULL, 0));
+        ck_assert(!sys_readable(NULL, 1));
+        ck_assert(!sys_readable(pages, SIZE_MAX));
+        sys_munmap(pages, 3 * 4096);
+}
+END_TEST
+
+UNIT_MAIN("sys", test_sys_readable_when_it_is_and_is_not, test_sys_call_when_it_fails, test_sys_call_when_it_works,
           test_sys_fd_high_when_limit_permits, test_sys_fd_high_when_limit_is_low,
           test_sys_fd_high_when_high_numbers_are_taken)
