@@ -80,7 +80,7 @@ void lifecycle_stop(void)
 {
         OBSERVE({
                 if (process_own_memory()) {
-                        conn_table_each(conn_tell_silent); /* nothing will be heard of them any more */
+                        conn_table_each(conn_last_words);
                         home_at_exit();
                         if (home_must_flush())
                                 home_flush(config_now.exit_timeout);

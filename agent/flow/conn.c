@@ -73,12 +73,6 @@ void conn_tell_setup(struct conn *conn)
         to_span_connect(&conn->peer, conn->connect_start_ns, conn->connect_end_ns, 0, false);
 }
 
-void conn_tell_silent(struct conn *conn)
-{
-        if (conn->generation == process_generation && conn_phase(conn) == CONN_OPEN)
-                conn_tell_setup(conn);
-}
-
 /* The set-up itself failed. */
 static void setup_failed(struct conn *conn, int error, bool timed_out, uint64_t now_ns)
 {
@@ -112,25 +106,48 @@ void conn_failed(struct conn *conn, int error, uint64_t now_ns)
         }
 }
 
+/* What becomes of requests whose response will not be read any more. */
+static struct exchange_outcome outcome_now(const struct conn *conn)
+{
+        struct exchange_outcome outcome = {.end_ns = clock_mono_ns(), .error = (int)conn->error};
+
+        if (outcome.error)
+                outcome.end_ns = conn->error_ns;
+        else if (conn->eof)
+                outcome.truncated = true;
+        else if (conn_phase(conn) == CONN_OPAQUE)
+                outcome.incomplete = true;
+        else
+                outcome.timed_out = conn->timed_out != 0;
+        return outcome;
+}
+
 /* Nobody uses the connection any more. */
 static void conn_finish(struct conn *conn)
 {
-        struct exchange_outcome outcome = {.end_ns = clock_mono_ns(), .error = (int)conn->error};
+        struct exchange_outcome outcome = outcome_now(conn);
         enum conn_phase phase = conn_phase(conn);
 
         if (phase == CONN_CONNECTING && conn->timed_out)
                 setup_failed(conn, 0, true, outcome.end_ns);
         else if (phase == CONN_OPEN)
                 conn_tell_setup(conn); /* ended without a word */
-        if (outcome.error)
-                outcome.end_ns = conn->error_ns;
-        else if (conn->eof)
-                outcome.truncated = true;
-        else if (phase == CONN_OPAQUE)
-                outcome.incomplete = true;
-        else
-                outcome.timed_out = conn->timed_out != 0;
         end_waiting(conn, &outcome);
+}
+
+void conn_last_words(struct conn *conn)
+{
+        struct exchange_outcome outcome = outcome_now(conn);
+
+        if (conn->generation != process_generation)
+                return;
+        if (conn_phase(conn) == CONN_OPEN)
+                conn_tell_setup(conn);
+        /* Held: another thread is reading. What it does not finish is found in shared memory. */
+        if (!direction_enter(&conn->in))
+                return;
+        end_waiting(conn, &outcome);
+        direction_leave(&conn->in);
 }
 
 /* What only memory holds is given back; a forked child does nothing more with its parent's connections. */

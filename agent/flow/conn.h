@@ -79,8 +79,8 @@ void conn_established(struct conn *conn, uint64_t now_ns);
 void conn_failed(struct conn *conn, int error, uint64_t now_ns);
 /* Its set-up is all we will ever know: the span named connect. */
 void conn_tell_setup(struct conn *conn);
-/* The same for a connection of this process on which nobody has said a word; the process is about to end. */
-void conn_tell_silent(struct conn *conn);
+/* The process is about to end with the connection open: tell what is known of its set-up and its requests. */
+void conn_last_words(struct conn *conn);
 
 static inline bool direction_enter(struct direction *direction)
 {

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from acts import check_all, play, traced
-from conftest import HOMES
+from conftest import HOMES, own_mounts
 from paths import APPS, BUILD, PRELOAD
 
 JEMALLOC = "libjemalloc.so.2"
@@ -116,14 +116,14 @@ READ_ONLY = "mount -o remount,ro,bind /"
 NO_TMP = f"mount --bind {BUILD} /mnt; mount -t tmpfs none /tmp; mount -o remount,ro,bind /tmp; umask 0"
 
 
-@only_root
+@own_mounts
 @pytest.mark.parametrize("home", HOMES)
 @pytest.mark.parametrize("lines", [[NO_PROC], [READ_ONLY], [READ_ONLY, NO_PROC], ["mount -t tmpfs none /dev"]])
 def test_mounts(run, origin, spans, lines, home):
     check_all(spans, once(run, origin, before=private(*lines)))
 
 
-@only_root
+@own_mounts
 @pytest.mark.parametrize("home", HOMES)
 @pytest.mark.parametrize("lines", [[NO_PROC], [READ_ONLY], [NO_TMP]])
 def test_mounts_that_the_launcher_sees(run, origin, spans, lines, home):

@@ -208,7 +208,6 @@ def test_a_script_is_judged_by_its_interpreter(static_program, tmp_path):
     assert (result.stdout, result.stderr) == (f"{PRELOAD}\n", "")
 
 
-@pytest.mark.skipif(not shutil.which("musl-gcc"), reason="musl-tools is not installed")
 def test_another_libc(tmp_path):
     result = launch(build(tmp_path / "prog", compiler="musl-gcc"))
     assert (result.returncode, result.stdout) == (5, "none\n") and warned(result) and "musl" in result.stderr

@@ -7,7 +7,7 @@ import pytest
 
 from acts import check_all, play, traced
 from collectors import black_hole
-from conftest import HOMES
+from conftest import HOMES, own_mounts
 from paths import APPS
 from sink import Answer
 
@@ -78,7 +78,7 @@ def test_a_program_sees_its_own_children_only(run, origin, spans, act, count, re
     check_all(spans, seen)
 
 
-@only_root
+@own_mounts
 def test_the_first_process_of_a_container_has_no_more_children(run, origin, spans):
     container = ["unshare", "--pid", "--fork", "--mount-proc"]
     check_all(spans, families(run, origin, "watched", answered=2, before=container))

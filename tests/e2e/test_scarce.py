@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from conftest import HOMES
+from conftest import HOMES, own_mounts
 from http_spans import pair
 from paths import APPS, LAUNCHER, PRELOAD
 
@@ -14,7 +14,6 @@ CURL = ["curl", "-sS"]
 URLLIB = [PYTHON, "-c", "import sys, urllib.request as u; sys.stdout.buffer.write(u.urlopen(sys.argv[1]).read())"]
 
 EMPTY = [path for path in ("/proc", "/dev", "/etc", "/tmp", "/var") if not str(LAUNCHER).startswith(path + "/")]
-NAMESPACE = subprocess.run(["unshare", "-m", "mount", "-o", "remount,bind,ro", "/"], capture_output=True).returncode == 0
 
 
 def limited(name, limit):
@@ -86,7 +85,7 @@ def test_memory_that_ends(run, origin, mappings_at_start, more, home):
     run.settle()
 
 
-@pytest.mark.skipif(not NAMESPACE, reason="takes a mount namespace of its own")
+@own_mounts
 @pytest.mark.parametrize("home", HOMES)
 @pytest.mark.parametrize("change", ["-o remount,bind,ro /", *(f"-t tmpfs -o ro,size=4k none {path}" for path in EMPTY)])
 def test_a_poor_file_system(run, origin, spans, change, home):

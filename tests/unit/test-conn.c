@@ -117,7 +117,7 @@ START_TEST(test_setup_is_told_once)
 }
 END_TEST
 
-START_TEST(test_silent_connections_are_told_at_the_end)
+START_TEST(test_open_connections_are_told_at_the_end)
 {
         struct conn *conn = conn_to(22);
 
@@ -125,8 +125,8 @@ START_TEST(test_silent_connections_are_told_at_the_end)
         conn_established(conn, 2);
         ck_assert(conn_table_set(5, conn));
         ck_assert(conn_table_set(60000, conn_to(23))); /* never established */
-        conn_table_each(conn_tell_silent);
-        conn_table_each(conn_tell_silent);
+        conn_table_each(conn_last_words);
+        conn_table_each(conn_last_words);
         ck_assert_uint_eq(spans, 1);
         drop(5);
         drop(60000);
@@ -233,7 +233,7 @@ END_TEST
 
 UNIT_MAIN("conn", test_table_finds_what_was_set, test_table_refuses_numbers_out_of_range,
           test_dup_keeps_the_connection_until_the_last_name, test_setup_is_told_once,
-          test_silent_connections_are_told_at_the_end,
+          test_open_connections_are_told_at_the_end,
           test_failed_setup_is_told_once, test_abandoned_connect_is_silent,
           test_unix_peer_has_its_path_and_no_setup_span, test_names_newest_wins_and_long_ones_are_left_out,
           test_close_storm)
