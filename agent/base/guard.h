@@ -22,6 +22,7 @@ struct thread_state {
         uint32_t connect_failed;  /* look-up number of the connect that failed last, 0 = none */
         uint32_t reserved;
         uintptr_t guard_at; /* stack pointer where the guard was taken */
+        uintptr_t readable_first, readable_last; /* pages of the buffer that was last found readable */
 };
 
 extern __thread struct thread_state thread_state

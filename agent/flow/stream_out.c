@@ -8,12 +8,15 @@
 #include <string.h>
 
 #include "agent/base/clock.h"
+#include "agent/base/guard.h"
 #include "agent/base/load.h"
 #include "agent/base/sys.h"
 #include "agent/flow/inject.h"
 #include "agent/flow/stream.h"
 #include "agent/flow/to_span.h"
 #include "agent/ring/home.h"
+
+#define PAGE 4096
 
 struct out_call {
         struct out_plan *plan;
@@ -138,11 +141,25 @@ static bool feed(struct out_call *call, size_t len)
         return true;
 }
 
+/* A client sends its heads from one buffer: the kernel is asked about it once, not with every request. */
+static bool buffer_readable(const struct iovec *iov)
+{
+        uintptr_t first = (uintptr_t)iov->iov_base, last = first + iov->iov_len - 1;
+
+        if (!iov->iov_len || (first / PAGE == thread_state.readable_first && last / PAGE == thread_state.readable_last))
+                return true;
+        if (!sys_readable(iov->iov_base, iov->iov_len))
+                return false;
+        thread_state.readable_first = first / PAGE;
+        thread_state.readable_last = last / PAGE;
+        return true;
+}
+
 /* Buffers that cannot be read are for the kernel to refuse, not for us to crash on. */
 static bool readable(const struct out_plan *plan)
 {
         for (int i = 0; i < plan->host_iovcnt; i++)
-                if (!sys_readable(plan->host_iov[i].iov_base, plan->host_iov[i].iov_len))
+                if (!buffer_readable(&plan->host_iov[i]))
                         return false;
         return true;
 }
