@@ -52,7 +52,8 @@ bool lifecycle_start(char *const *environ_now)
         process_after_fork = lifecycle_after_fork_child;
         process_begin();
         home_start(environ_now);
-        scope_start(config_env_get(&config_env_now, "TRACEPARENT"), config_env_get(&config_env_now, "TRACESTATE"));
+        scope_start(config_env_get(&config_env_now, "TRACEPARENT"),
+                    config_env_get(&config_env_now, "TRACESTATE"));
         __atomic_store_n(&agent_enabled, 1, __ATOMIC_RELEASE);
         return true;
 }

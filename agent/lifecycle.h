@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Start, fork and stop of all parts, in one visible order. Called by hooks/preload.c and the process hooks. */
+/* Start, fork and stop of all parts, in one visible order. Called by hooks/preload.c and the process hooks.
+ */
 #include <stdbool.h>
 
 #include "agent/process.h"
@@ -24,5 +25,6 @@ void lifecycle_after_fork_child(void);
 /* A normal end is near: exit, _exit, quick_exit, exec. May be called more than once. Context: hook. */
 void lifecycle_stop(void);
 
-/* False in a vfork child, which must leave the parent's tables alone (process_own_memory()). Context: signal. */
+/* False in a vfork child, which must leave the parent's tables alone (process_own_memory()). Context: signal.
+ */
 bool lifecycle_own_memory(void);

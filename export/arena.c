@@ -6,7 +6,7 @@
 #include "agent/base/limits.h"
 #include "agent/base/load.h"
 
-#define ARENA_ALIGN 16
+#define ARENA_ALIGN      16
 #define ARENA_BLOCK_SIZE ((size_t)64 * 1024)
 
 struct arena_block {

@@ -9,28 +9,28 @@
 struct ring_header;
 
 /*   id                what it counts */
-#define METER_ROWS(X)                                                             \
-        X(DRAINED,          "spans taken from processes")                         \
-        X(SENT,             "spans delivered")                                    \
-        X(PRINTED,          "spans printed")                                      \
-        X(REJECTED,         "spans rejected by the collector (partial success)")  \
-        X(FAILED_ANSWER,    "spans lost: collector refused them")                 \
-        X(FAILED_DEADLINE,  "spans lost: not delivered in time")                  \
-        X(FAILED_TRANSPORT, "spans lost: connection failed for good")             \
-        X(DROPPED_QUEUE,    "spans dropped: queue full")                          \
-        X(DROPPED_MEMORY,   "spans dropped: out of memory")                       \
-        X(DROPPED_LARGE,    "spans dropped: request too large")                   \
-        X(DROPPED_ENDPOINT, "spans dropped: no usable endpoint")                  \
-        X(DROPPED_STOPPED,  "spans dropped: undelivered at the end")              \
-        X(BAD_RECORDS,      "records dropped: not understood")                    \
-        X(LOST_IN_PROCESS,  "spans dropped inside the processes")                 \
-        X(CLIENTS_REFUSED,  "processes turned away")
+#define METER_ROWS(X)                                                    \
+        X(DRAINED, "spans taken from processes")                         \
+        X(SENT, "spans delivered")                                       \
+        X(PRINTED, "spans printed")                                      \
+        X(REJECTED, "spans rejected by the collector (partial success)") \
+        X(FAILED_ANSWER, "spans lost: collector refused them")           \
+        X(FAILED_DEADLINE, "spans lost: not delivered in time")          \
+        X(FAILED_TRANSPORT, "spans lost: connection failed for good")    \
+        X(DROPPED_QUEUE, "spans dropped: queue full")                    \
+        X(DROPPED_MEMORY, "spans dropped: out of memory")                \
+        X(DROPPED_LARGE, "spans dropped: request too large")             \
+        X(DROPPED_ENDPOINT, "spans dropped: no usable endpoint")         \
+        X(DROPPED_STOPPED, "spans dropped: undelivered at the end")      \
+        X(BAD_RECORDS, "records dropped: not understood")                \
+        X(LOST_IN_PROCESS, "spans dropped inside the processes")         \
+        X(CLIENTS_REFUSED, "processes turned away")
 
 enum meter_id {
 #define X(id, text) METER_##id,
         METER_ROWS(X)
 #undef X
-        METER_COUNT
+                METER_COUNT
 };
 
 struct meter {

@@ -10,7 +10,7 @@
 #include "export/refine_http.h"
 
 #define OTLP_FLAG_REMOTE_KNOWN 0x100u
-#define OTLP_FLAG_REMOTE 0x200u
+#define OTLP_FLAG_REMOTE       0x200u
 
 struct refine {
         struct refine_hold hold;

@@ -50,7 +50,7 @@ static const char *const eai_names[] = {
  * By number, not by <curl/curl.h>: the traced program may use a newer libcurl than the one we are
  * built with. Numbers that libcurl no longer returns have no row.
  */
-#define CURLE(number, symbol) [number] = "CURLE_" #symbol
+#define CURLE(number, symbol)            [number] = "CURLE_" #symbol
 #define CURLE_ABORTED_BY_CALLBACK_NUMBER 42
 
 /* clang-format off */

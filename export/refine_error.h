@@ -14,7 +14,7 @@
  */
 #include "export/refine_draft.h"
 
-#define REFINE_ERROR_EOF "unexpected_eof"
+#define REFINE_ERROR_EOF   "unexpected_eof"
 #define REFINE_ERROR_OTHER "_OTHER"
 
 /* Sets status and adds error.type where they belong. Context: worker. */

@@ -5,7 +5,7 @@
 #include <sys/auxv.h>
 
 #define VERSION_HIDDEN 0x8000 /* in a version table: not the default version of its name */
-#define WORD_BITS (sizeof(ElfW(Addr)) * 8)
+#define WORD_BITS      (sizeof(ElfW(Addr)) * 8)
 
 /* glibc has added the base to these pointers already, but not in the kernel's own object. */
 static const void *table_at(uintptr_t base, ElfW(Addr) address)

@@ -11,7 +11,7 @@
 
 #include "agent/base/cleanup.h"
 
-#define PRELOAD "LD_PRELOAD"
+#define PRELOAD            "LD_PRELOAD"
 #define PRELOAD_SEPARATORS ": " /* what ld.so splits at */
 
 int environ_copy(struct environ_list *ret_list, char *const *envp)

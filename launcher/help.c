@@ -8,7 +8,7 @@
 #include "launcher/options.h"
 
 #define INDENT 6
-#define WIDTH 96
+#define WIDTH  96
 
 static const char intro[] =
         "Usage: otel-instrument [options] [--] command [arguments]\n"

@@ -14,10 +14,10 @@
 
 #define SEGMENTS_MAX 512
 #define SECTIONS_MAX 4096
-#define NOTES_MAX (64 * 1024)
-#define DYNAMIC_MAX 4096               /* entries */
-#define STRINGS_MAX (32 * 1024 * 1024) /* of a string table; what lies behind is not looked at */
-#define GO_NOTE_TYPE 4                 /* build id of Go's own linker */
+#define NOTES_MAX    (64 * 1024)
+#define DYNAMIC_MAX  4096               /* entries */
+#define STRINGS_MAX  (32 * 1024 * 1024) /* of a string table; what lies behind is not looked at */
+#define GO_NOTE_TYPE 4                  /* build id of Go's own linker */
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define OWN_DATA ELFDATA2LSB

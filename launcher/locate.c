@@ -10,7 +10,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
-#define LIBRARY "libotel-preload.so"
+#define LIBRARY   "libotel-preload.so"
 #define SUBFOLDER "otel-instrument"
 
 int locate_self(char *ret_path, size_t size)

@@ -8,7 +8,7 @@
 
 #include "agent/base/load.h"
 
-#define ENV_PREFIX "OTEL_"
+#define ENV_PREFIX     "OTEL_"
 #define ENV_PREFIX_OWN "OTEL_INSTRUMENT_"
 
 const struct options_flag options_flags[] = {

@@ -6,9 +6,9 @@
  */
 #include "launcher/options.h"
 
-#define RUN_USAGE 2
+#define RUN_USAGE          2
 #define RUN_NOT_EXECUTABLE 126
-#define RUN_NOT_FOUND 127
+#define RUN_NOT_FOUND      127
 
 /* Replace this process by the command, instrumented where that is possible. Context: start. */
 int run_command(const struct options *options, char *const *envp);

@@ -34,9 +34,9 @@ static inline int steal_fd(int *fd)
         return own;
 }
 
-#define steal_ptr(pp)                      \
-        ({                                 \
+#define steal_ptr(pp)                           \
+        ({                                      \
                 __typeof__(*(pp)) own_ = *(pp); \
-                *(pp) = NULL;              \
-                own_;                      \
+                *(pp) = NULL;                   \
+                own_;                           \
         })

@@ -7,9 +7,9 @@
 
 #include "agent/base/guard.h"
 
-#define NS_PER_S 1000000000ull
-#define REFRESH_NS ((int64_t)NS_PER_S)
-#define GOOD_GAP_NS 2000u /* a measurement whose two readings lie closer was not interrupted */
+#define NS_PER_S      1000000000ull
+#define REFRESH_NS    ((int64_t)NS_PER_S)
+#define GOOD_GAP_NS   2000u /* a measurement whose two readings lie closer was not interrupted */
 #define MEASURE_TRIES 4
 
 /*

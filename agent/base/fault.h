@@ -7,13 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum fault_part {
-        FAULT_FLOW,
-        FAULT_RING,
-        FAULT_CURL,
-        FAULT_RELAY,
-        FAULT_PARTS
-};
+enum fault_part { FAULT_FLOW, FAULT_RING, FAULT_CURL, FAULT_RELAY, FAULT_PARTS };
 
 extern uint32_t fault_bits __attribute__((visibility("hidden")));
 

@@ -21,7 +21,7 @@ struct thread_state {
         uint64_t lookup_failed;   /* hash of the name whose look-up failed last on this thread, 0 = none */
         uint32_t connect_failed;  /* look-up number of the connect that failed last, 0 = none */
         uint32_t reserved;
-        uintptr_t guard_at; /* stack pointer where the guard was taken */
+        uintptr_t guard_at;                      /* stack pointer where the guard was taken */
         uintptr_t readable_first, readable_last; /* pages of the buffer that was last found readable */
 };
 
@@ -109,12 +109,12 @@ static inline void guard_let_go(void)
  * must pass. Only for work after or before the real call, never around it: a signal handler or a
  * cancellation inside the real call must find the guard open.
  */
-#define OBSERVE(work)                          \
-        do {                                   \
-                if (guard_enter()) {           \
-                        int errno_ = errno;    \
-                        work;                  \
-                        errno = errno_;        \
-                        guard_leave();         \
-                }                              \
+#define OBSERVE(work)                       \
+        do {                                \
+                if (guard_enter()) {        \
+                        int errno_ = errno; \
+                        work;               \
+                        errno = errno_;     \
+                        guard_leave();      \
+                }                           \
         } while (0)

@@ -3,9 +3,9 @@
 
 #include <stddef.h>
 
-#define KEY_NEVER 0ull
+#define KEY_NEVER  0ull
 #define KEY_ERASED UINT64_MAX
-#define KEY_BUSY (UINT64_MAX - 1) /* taken, its value is being written */
+#define KEY_BUSY   (UINT64_MAX - 1) /* taken, its value is being written */
 
 static bool key_usable(uint64_t key)
 {

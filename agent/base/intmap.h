@@ -19,8 +19,8 @@ struct intmap {
         _Atomic uint32_t reach; /* farthest from its home that a key was ever put */
 };
 
-#define INTMAP_DEFINE(name, slot_count)                             \
-        static struct intmap_slot name##_slots[slot_count];         \
+#define INTMAP_DEFINE(name, slot_count)                     \
+        static struct intmap_slot name##_slots[slot_count]; \
         static struct intmap name = {(slot_count), name##_slots}
 
 /**

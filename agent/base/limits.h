@@ -6,66 +6,66 @@
  */
 
 /* Connections and requests */
-#define LIMIT_FD_MAX             (1 << 24) /* descriptors above are not traced */
-#define LIMIT_FD_PAGE            4096      /* slots per second-level page of the descriptor table */
-#define LIMIT_CONNECTIONS        65536     /* tracked connections of one process */
-#define LIMIT_EXCHANGES          16384     /* requests in flight in one process */
-#define LIMIT_PIPELINE           128       /* requests in flight on one connection */
-#define LIMIT_HEADS_PER_WRITE    128       /* request heads begun in one outgoing call */
+#define LIMIT_FD_MAX          (1 << 24) /* descriptors above are not traced */
+#define LIMIT_FD_PAGE         4096      /* slots per second-level page of the descriptor table */
+#define LIMIT_CONNECTIONS     65536     /* tracked connections of one process */
+#define LIMIT_EXCHANGES       16384     /* requests in flight in one process */
+#define LIMIT_PIPELINE        128       /* requests in flight on one connection */
+#define LIMIT_HEADS_PER_WRITE 128       /* request heads begun in one outgoing call */
 
 /* HTTP/1 (bytes) */
-#define LIMIT_HTTP_HEAD          (256 * 1024) /* a longer head makes the connection opaque */
-#define LIMIT_HTTP_METHOD        32           /* longest method that we take for one */
-#define LIMIT_HTTP_FIELD_NAME    64           /* longer field names are skipped, not matched */
-#define LIMIT_HTTP_TEXT          8192         /* captured text of one request head, all fields together */
-#define LIMIT_TRACESTATE         512          /* longest tracestate that we carry (W3C: at least 512) */
-#define LIMIT_INJECT             768          /* header lines that we add to one request */
-#define LIMIT_COPY_INJECT        8192         /* up to here injection copies; above it sends iovecs */
-#define LIMIT_SCRATCH_COUNT      256          /* outgoing calls with a request head under way at once */
-#define LIMIT_IOV                1024         /* iovecs of one call (IOV_MAX) */
+#define LIMIT_HTTP_HEAD       (256 * 1024) /* a longer head makes the connection opaque */
+#define LIMIT_HTTP_METHOD     32           /* longest method that we take for one */
+#define LIMIT_HTTP_FIELD_NAME 64           /* longer field names are skipped, not matched */
+#define LIMIT_HTTP_TEXT       8192         /* captured text of one request head, all fields together */
+#define LIMIT_TRACESTATE      512          /* longest tracestate that we carry (W3C: at least 512) */
+#define LIMIT_INJECT          768          /* header lines that we add to one request */
+#define LIMIT_COPY_INJECT     8192         /* up to here injection copies; above it sends iovecs */
+#define LIMIT_SCRATCH_COUNT   256          /* outgoing calls with a request head under way at once */
+#define LIMIT_IOV             1024         /* iovecs of one call (IOV_MAX) */
 
 /* Names */
-#define LIMIT_HOST_NAME          256  /* bytes of a host name, with the terminator */
-#define LIMIT_DNS_CACHE          1024 /* remembered address -> name pairs, power of two */
+#define LIMIT_HOST_NAME 256  /* bytes of a host name, with the terminator */
+#define LIMIT_DNS_CACHE 1024 /* remembered address -> name pairs, power of two */
 
 /* Hooks */
-#define LIMIT_REAL_OBJECTS       64 /* loaded objects that real functions are looked up in */
+#define LIMIT_REAL_OBJECTS 64 /* loaded objects that real functions are looked up in */
 
 /* libcurl */
-#define LIMIT_CURL_HANDLES       8192 /* easy handles with state of ours */
-#define LIMIT_CURL_MULTIS        1024 /* multi handles with state of ours */
-#define LIMIT_CURL_LIBRARIES     8    /* libcurls loaded at the same time */
-#define LIMIT_CURL_URL           4096 /* remembered bytes of a transfer's URL */
+#define LIMIT_CURL_HANDLES   8192 /* easy handles with state of ours */
+#define LIMIT_CURL_MULTIS    1024 /* multi handles with state of ours */
+#define LIMIT_CURL_LIBRARIES 8    /* libcurls loaded at the same time */
+#define LIMIT_CURL_URL       4096 /* remembered bytes of a transfer's URL */
 
 /* Records and ring */
-#define LIMIT_SPAN_ATTRS         20           /* attributes of one span record */
-#define LIMIT_RECORD             (16 * 1024)  /* bytes of one record in the ring */
-#define LIMIT_RECORD_AVERAGE     512          /* ring bytes reserved per span of OTEL_BSP_MAX_QUEUE_SIZE */
-#define LIMIT_RING_MIN           (64 * 1024)
-#define LIMIT_RING_MAX           (64 * 1024 * 1024)
-#define LIMIT_RING_META          (64 * 1024)  /* what the consumer must know of the process */
-#define LIMIT_OPEN_SPANS         256          /* spans kept visible for a consumer while they are open */
-#define LIMIT_OPEN_SPAN_SIZE     2048         /* bytes of one of them */
-#define LIMIT_ABANDONED_NS       2000000000LL /* a reserved record that is not committed by then is skipped */
+#define LIMIT_SPAN_ATTRS     20          /* attributes of one span record */
+#define LIMIT_RECORD         (16 * 1024) /* bytes of one record in the ring */
+#define LIMIT_RECORD_AVERAGE 512         /* ring bytes reserved per span of OTEL_BSP_MAX_QUEUE_SIZE */
+#define LIMIT_RING_MIN       (64 * 1024)
+#define LIMIT_RING_MAX       (64 * 1024 * 1024)
+#define LIMIT_RING_META      (64 * 1024)  /* what the consumer must know of the process */
+#define LIMIT_OPEN_SPANS     256          /* spans kept visible for a consumer while they are open */
+#define LIMIT_OPEN_SPAN_SIZE 2048         /* bytes of one of them */
+#define LIMIT_ABANDONED_NS   2000000000LL /* a reserved record that is not committed by then is skipped */
 
 /* Settings */
-#define LIMIT_SETTINGS_TEXT      (128 * 1024) /* all OTEL_* variables together */
-#define LIMIT_RELAY_NAMES        4            /* relay names tried when one is held by another user */
+#define LIMIT_SETTINGS_TEXT (128 * 1024) /* all OTEL_* variables together */
+#define LIMIT_RELAY_NAMES   4            /* relay names tried when one is held by another user */
 
 /* Own descriptors */
-#define LIMIT_OWN_FDS            8
-#define LIMIT_OWN_FD_SPARE       8   /* we take no descriptor while the host has not so many left */
-#define LIMIT_OWN_FD_FLOOR       500 /* ours are moved to the first free number from here, rlimit permitting */
+#define LIMIT_OWN_FDS      8
+#define LIMIT_OWN_FD_SPARE 8   /* we take no descriptor while the host has not so many left */
+#define LIMIT_OWN_FD_FLOOR 500 /* ours are moved to the first free number from here, rlimit permitting */
 
 /* Worker and relay (bytes unless said otherwise) */
-#define LIMIT_CLIENTS            16384               /* processes of one relay */
-#define LIMIT_QUEUE              (64 * 1024 * 1024)  /* encoded, not yet delivered */
-#define LIMIT_REQUEST            (64 * 1024 * 1024)  /* OTLP: larger requests are not sent */
-#define LIMIT_RESPONSE           (4 * 1024 * 1024)   /* OTLP: larger answers are a failure */
-#define LIMIT_HELD_SPANS         64                  /* failed connects of one process that may yet be superseded */
-#define LIMIT_HELD_NS            1000000000ull       /* how long they may */
-#define LIMIT_RESOURCE_ATTRS     256                 /* attributes of one resource */
-#define LIMIT_CONSOLE_DEPTH      16                  /* levels of a printed tree; deeper spans are not indented */
-#define LIMIT_CONSOLE_MS         1000                /* a terminal or pipe that is stuck for so long is given up */
-#define LIMIT_RELAY_LINGER_MS    10000               /* a relay without clients leaves after this long */
-#define LIMIT_RELAY_ORPHAN_MS    600000              /* undelivered spans keep it no longer than this */
+#define LIMIT_CLIENTS         16384              /* processes of one relay */
+#define LIMIT_QUEUE           (64 * 1024 * 1024) /* encoded, not yet delivered */
+#define LIMIT_REQUEST         (64 * 1024 * 1024) /* OTLP: larger requests are not sent */
+#define LIMIT_RESPONSE        (4 * 1024 * 1024)  /* OTLP: larger answers are a failure */
+#define LIMIT_HELD_SPANS      64            /* failed connects of one process that may yet be superseded */
+#define LIMIT_HELD_NS         1000000000ull /* how long they may */
+#define LIMIT_RESOURCE_ATTRS  256           /* attributes of one resource */
+#define LIMIT_CONSOLE_DEPTH   16            /* levels of a printed tree; deeper spans are not indented */
+#define LIMIT_CONSOLE_MS      1000          /* a terminal or pipe that is stuck for so long is given up */
+#define LIMIT_RELAY_LINGER_MS 10000         /* a relay without clients leaves after this long */
+#define LIMIT_RELAY_ORPHAN_MS 600000        /* undelivered spans keep it no longer than this */

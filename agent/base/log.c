@@ -14,7 +14,7 @@
 
 #include "agent/base/sys.h"
 
-#define LINE_MAX_LEN 512
+#define LINE_MAX_LEN       512
 #define SIGNAL_BIT(number) (1ull << ((number)-1)) /* in the kernel's signal set */
 
 struct line {

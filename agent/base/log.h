@@ -36,10 +36,10 @@ extern enum log_level log_level_now; /* cheap look before arguments are evaluate
  */
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-#define log_at(lvl, ...)                                   \
-        do {                                               \
+#define log_at(lvl, ...)                                         \
+        do {                                                     \
                 if (__builtin_expect((lvl) <= log_level_now, 0)) \
-                        log_line((lvl), __VA_ARGS__);      \
+                        log_line((lvl), __VA_ARGS__);            \
         } while (0)
 #define log_error(...) log_at(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_at(LOG_WARN, __VA_ARGS__)

@@ -7,7 +7,7 @@
 #include "agent/base/sys.h"
 
 #define LINK_MASK 0xffffffffull /* index + 1 of the first free object */
-#define TAG_ONE (1ull << 32)
+#define TAG_ONE   (1ull << 32)
 
 /*
  * Two threads may look at the same free object: the slower one reads a link that the new owner has

@@ -10,21 +10,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SLAB_NONE      UINT32_MAX
+#define SLAB_NONE       UINT32_MAX
 #define SLAB_CHUNKS_MAX 1024
 
 struct slab {
-        uint32_t object_size;   /* bytes, multiple of 64 */
-        uint32_t chunk_objects; /* objects mapped at a time */
-        uint32_t count_max;     /* cap */
-        _Atomic uint32_t made;  /* objects ever handed out */
+        uint32_t object_size;       /* bytes, multiple of 64 */
+        uint32_t chunk_objects;     /* objects mapped at a time */
+        uint32_t count_max;         /* cap */
+        _Atomic uint32_t made;      /* objects ever handed out */
         _Atomic uint64_t free_head; /* tag << 32 | index + 1; 0 = empty */
         _Atomic(unsigned char *) chunks[SLAB_CHUNKS_MAX];
 };
 
-/* Static initialiser: a slab needs no start. @size bytes each, at most @max of them, mapped @per at a time. */
-#define SLAB_INIT(size, per, max) \
-        {.object_size = ((size) + 63u) & ~63u, .chunk_objects = (per), .count_max = (max)}
+/* Static initialiser: a slab needs no start. @size bytes each, at most @max of them, mapped @per at a time.
+ */
+#define SLAB_INIT(size, per, max)                                                                \
+        {                                                                                        \
+                .object_size = ((size) + 63u) & ~63u, .chunk_objects = (per), .count_max = (max) \
+        }
 
 /**
  * slab_alloc() - take an object
@@ -52,7 +55,8 @@ void slab_free(struct slab *slab, uint32_t index);
  */
 static inline void *slab_at(struct slab *slab, uint32_t index)
 {
-        unsigned char *chunk = atomic_load_explicit(&slab->chunks[index / slab->chunk_objects], memory_order_acquire);
+        unsigned char *chunk =
+                atomic_load_explicit(&slab->chunks[index / slab->chunk_objects], memory_order_acquire);
 
         return chunk + (size_t)(index % slab->chunk_objects) * slab->object_size;
 }

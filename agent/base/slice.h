@@ -63,7 +63,8 @@ static inline struct slice slice_from(struct slice s, size_t at)
 {
         if (at > s.len)
                 at = s.len;
-        return (struct slice){at ? s.p + at : s.p, s.len - at}; /* no arithmetic on the NULL of an empty one */
+        return (struct slice){at ? s.p + at : s.p,
+                              s.len - at}; /* no arithmetic on the NULL of an empty one */
 }
 
 static inline struct slice slice_to(struct slice s, size_t end)

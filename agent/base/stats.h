@@ -8,34 +8,34 @@
 #include <stdint.h>
 
 /*   id                       what it counts */
-#define STAT_ROWS(X)                                                              \
-        X(SPANS_MADE,             "spans made")                                   \
-        X(SPANS_WRITTEN,          "spans written into the ring")                  \
-        X(SPANS_UNSAMPLED,        "requests not recorded: not sampled")           \
-        X(SPANS_RESPECTED,        "requests left alone: context header already there") \
-        X(DROPPED_RING_FULL,      "spans dropped: ring full")                     \
-        X(DROPPED_NO_RING,        "spans dropped: no ring could be made")         \
-        X(DROPPED_TOO_LARGE,      "spans dropped: record too large")              \
-        X(DROPPED_ABANDONED,      "records skipped: never committed")             \
-        X(UNTRACED_SLAB_FULL,     "not traced: table full")                       \
-        X(UNTRACED_FD_RANGE,      "not traced: descriptor number out of range")   \
-        X(OPAQUE_CONTENTION,      "connections left alone: two threads on one stream") \
-        X(OPAQUE_UNKNOWN,         "connections left alone: protocol not known")   \
-        X(OPAQUE_ERROR,           "connections left alone: bytes not understood") \
-        X(OPAQUE_UPGRADE,         "connections left alone: upgraded or tunnel")   \
-        X(OPAQUE_UNSEEN,          "connections left alone: bytes went where we do not look") \
-        X(INJECTED,               "requests given a context header")              \
-        X(WAKEUPS,                "wake-ups sent to the consumer")                \
-        X(RELAY_STARTED,          "relays started")                               \
-        X(RELAY_CONNECTED,        "relays connected")                             \
-        X(RELAY_FAILED,           "relays not reached")                           \
-        X(FAULTS,                 "parts switched off after a contradiction")
+#define STAT_ROWS(X)                                                                \
+        X(SPANS_MADE, "spans made")                                                 \
+        X(SPANS_WRITTEN, "spans written into the ring")                             \
+        X(SPANS_UNSAMPLED, "requests not recorded: not sampled")                    \
+        X(SPANS_RESPECTED, "requests left alone: context header already there")     \
+        X(DROPPED_RING_FULL, "spans dropped: ring full")                            \
+        X(DROPPED_NO_RING, "spans dropped: no ring could be made")                  \
+        X(DROPPED_TOO_LARGE, "spans dropped: record too large")                     \
+        X(DROPPED_ABANDONED, "records skipped: never committed")                    \
+        X(UNTRACED_SLAB_FULL, "not traced: table full")                             \
+        X(UNTRACED_FD_RANGE, "not traced: descriptor number out of range")          \
+        X(OPAQUE_CONTENTION, "connections left alone: two threads on one stream")   \
+        X(OPAQUE_UNKNOWN, "connections left alone: protocol not known")             \
+        X(OPAQUE_ERROR, "connections left alone: bytes not understood")             \
+        X(OPAQUE_UPGRADE, "connections left alone: upgraded or tunnel")             \
+        X(OPAQUE_UNSEEN, "connections left alone: bytes went where we do not look") \
+        X(INJECTED, "requests given a context header")                              \
+        X(WAKEUPS, "wake-ups sent to the consumer")                                 \
+        X(RELAY_STARTED, "relays started")                                          \
+        X(RELAY_CONNECTED, "relays connected")                                      \
+        X(RELAY_FAILED, "relays not reached")                                       \
+        X(FAULTS, "parts switched off after a contradiction")
 
 enum stat_id {
 #define X(id, text) STAT_##id,
         STAT_ROWS(X)
 #undef X
-        STAT_COUNT
+                STAT_COUNT
 };
 
 extern const char *const stat_texts[STAT_COUNT];

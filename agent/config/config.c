@@ -6,9 +6,9 @@
 #include "agent/base/load.h"
 #include "agent/base/slice.h"
 
-#define PREFIX "OTEL_"
+#define PREFIX     "OTEL_"
 #define NUMBER_MAX INT32_MAX /* milliseconds below it stay in range as nanoseconds too */
-#define WHY_MAX 96
+#define WHY_MAX    96
 
 struct config config_now __attribute__((visibility("hidden")));
 struct config_env config_env_now __attribute__((visibility("hidden")));

@@ -25,13 +25,13 @@ enum config_existing_context { EXISTING_RESPECT };
 /* One member per row of config.def, named by its field. BOOL is bool, INT/DURATION/TIMEOUT int64_t,
  * STRING const char * (never NULL), ENUM int, ENUMS unsigned (bits). Numbers are at most INT32_MAX. */
 struct config {
-#define BOOL        bool
-#define INT(min)    int64_t
-#define DURATION    int64_t
-#define TIMEOUT     int64_t
-#define STRING      const char *
-#define ENUM(list)  int
-#define ENUMS(list) unsigned
+#define BOOL                                        bool
+#define INT(min)                                    int64_t
+#define DURATION                                    int64_t
+#define TIMEOUT                                     int64_t
+#define STRING                                      const char *
+#define ENUM(list)                                  int
+#define ENUMS(list)                                 unsigned
 #define SETTING(field, env, type, def, scope, help) type field;
 #include "agent/config/config.def"
 #undef SETTING
@@ -52,7 +52,15 @@ enum config_id {
         CONFIG_COUNT
 };
 
-enum config_type { CONFIG_BOOL, CONFIG_INT, CONFIG_DURATION, CONFIG_TIMEOUT, CONFIG_STRING, CONFIG_ENUM, CONFIG_ENUMS };
+enum config_type {
+        CONFIG_BOOL,
+        CONFIG_INT,
+        CONFIG_DURATION,
+        CONFIG_TIMEOUT,
+        CONFIG_STRING,
+        CONFIG_ENUM,
+        CONFIG_ENUMS
+};
 enum config_scope { CONFIG_HOST, CONFIG_PROCESS, CONFIG_EXPORT };
 
 #define CONFIG_UNSUPPORTED (-1) /* value of a standard name that we know but cannot serve */
@@ -102,9 +110,9 @@ void config_load(struct config *ret_config, char *const *envp, config_warn_fn *w
 
 /* The host's own copy of what it was started with: later changes of environ do not reach us. */
 struct config_env {
-        char *text;      /* "NAME=value\0" strings, one after another */
-        size_t len;      /* bytes of text */
-        char **envp;     /* pointers to them, NULL at the end */
+        char *text;  /* "NAME=value\0" strings, one after another */
+        size_t len;  /* bytes of text */
+        char **envp; /* pointers to them, NULL at the end */
         size_t count;
 };
 

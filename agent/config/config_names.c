@@ -19,14 +19,16 @@ static const struct config_name names_otlp_protocol[] = {
 
 /* The severities of the configuration schema with their steps, and the spellings common elsewhere. */
 static const struct config_name names_log_level[] = {
-        {"none", LOG_NONE},     {"error", LOG_ERROR},   {"warn", LOG_WARN},     {"info", LOG_INFO},
-        {"debug", LOG_DEBUG},   {"off", LOG_NONE},      {"warning", LOG_WARN},  {"verbose", LOG_DEBUG},
-        {"all", LOG_DEBUG},     {"fatal", LOG_ERROR},   {"fatal2", LOG_ERROR},  {"fatal3", LOG_ERROR},
-        {"fatal4", LOG_ERROR},  {"error2", LOG_ERROR},  {"error3", LOG_ERROR},  {"error4", LOG_ERROR},
-        {"warn2", LOG_WARN},    {"warn3", LOG_WARN},    {"warn4", LOG_WARN},    {"info2", LOG_INFO},
-        {"info3", LOG_INFO},    {"info4", LOG_INFO},    {"debug2", LOG_DEBUG},  {"debug3", LOG_DEBUG},
-        {"debug4", LOG_DEBUG},  {"trace", LOG_DEBUG},   {"trace2", LOG_DEBUG},  {"trace3", LOG_DEBUG},
-        {"trace4", LOG_DEBUG},  {NULL, 0},
+        {"none", LOG_NONE},    {"error", LOG_ERROR},   {"warn", LOG_WARN},
+        {"info", LOG_INFO},    {"debug", LOG_DEBUG},   {"off", LOG_NONE},
+        {"warning", LOG_WARN}, {"verbose", LOG_DEBUG}, {"all", LOG_DEBUG},
+        {"fatal", LOG_ERROR},  {"fatal2", LOG_ERROR},  {"fatal3", LOG_ERROR},
+        {"fatal4", LOG_ERROR}, {"error2", LOG_ERROR},  {"error3", LOG_ERROR},
+        {"error4", LOG_ERROR}, {"warn2", LOG_WARN},    {"warn3", LOG_WARN},
+        {"warn4", LOG_WARN},   {"info2", LOG_INFO},    {"info3", LOG_INFO},
+        {"info4", LOG_INFO},   {"debug2", LOG_DEBUG},  {"debug3", LOG_DEBUG},
+        {"debug4", LOG_DEBUG}, {"trace", LOG_DEBUG},   {"trace2", LOG_DEBUG},
+        {"trace3", LOG_DEBUG}, {"trace4", LOG_DEBUG},  {NULL, 0},
 };
 
 static const struct config_name names_relay_mode[] = {
@@ -40,13 +42,13 @@ static const struct config_name names_existing_context[] = {
         {NULL, 0},
 };
 
-#define BOOL              .type = CONFIG_BOOL
-#define INT(least)        .type = CONFIG_INT, .min = (least)
-#define DURATION          .type = CONFIG_DURATION
-#define TIMEOUT           .type = CONFIG_TIMEOUT
-#define STRING            .type = CONFIG_STRING
-#define ENUM(list)        .type = CONFIG_ENUM, .names = names_##list
-#define ENUMS(list)       .type = CONFIG_ENUMS, .names = names_##list
+#define BOOL        .type = CONFIG_BOOL
+#define INT(least)  .type = CONFIG_INT, .min = (least)
+#define DURATION    .type = CONFIG_DURATION
+#define TIMEOUT     .type = CONFIG_TIMEOUT
+#define STRING      .type = CONFIG_STRING
+#define ENUM(list)  .type = CONFIG_ENUM, .names = names_##list
+#define ENUMS(list) .type = CONFIG_ENUMS, .names = names_##list
 #define SETTING(field_, env_, type_, default_, scope_, help_) \
         [CONFIG_##field_] = {                                 \
                 .field = #field_,                             \

@@ -6,8 +6,8 @@
 #include "agent/base/slice.h"
 #include "agent/config/config.h"
 
-#define NAME_MAX_LEN 63
-#define CERTAIN_LEN 5 /* of "OTEL_": every name begins so, which says nothing */
+#define NAME_MAX_LEN   63
+#define CERTAIN_LEN    5 /* of "OTEL_": every name begins so, which says nothing */
 #define CHARS_PER_SLIP 5
 
 /* Insertions, deletions and replacements that turn @a into @b, case aside. Both at most NAME_MAX_LEN. */

@@ -31,16 +31,16 @@ struct direction {
 
 struct conn {
         uint64_t slab_link;
-        _Atomic uint32_t refs;  /* descriptors that name it, and threads inside a call on it */
-        uint32_t index;         /* in the slab */
-        uint32_t serial;        /* of this use of the memory: makes table slots unique */
-        uint32_t generation;    /* process_generation that owns it */
-        _Atomic uint32_t phase; /* enum conn_phase */
-        _Atomic uint32_t error; /* errno that ended it, 0 = none */
-        _Atomic uint32_t timed_out; /* a wait of the host's ran out on it */
+        _Atomic uint32_t refs;       /* descriptors that name it, and threads inside a call on it */
+        uint32_t index;              /* in the slab */
+        uint32_t serial;             /* of this use of the memory: makes table slots unique */
+        uint32_t generation;         /* process_generation that owns it */
+        _Atomic uint32_t phase;      /* enum conn_phase */
+        _Atomic uint32_t error;      /* errno that ended it, 0 = none */
+        _Atomic uint32_t timed_out;  /* a wait of the host's ran out on it */
         _Atomic uint32_t setup_told; /* its set-up was told or needs no telling */
-        bool eof;               /* the peer ended the stream */
-        bool spoke_http;        /* a request head went out whole */
+        bool eof;                    /* the peer ended the stream */
+        bool spoke_http;             /* a request head went out whole */
         bool tcp;
         uint64_t connect_start_ns, connect_end_ns, error_ns; /* CLOCK_MONOTONIC; 0 = not yet */
         struct peer peer;
@@ -69,7 +69,8 @@ static inline enum conn_phase conn_phase(const struct conn *conn)
         return (enum conn_phase)atomic_load_explicit(&conn->phase, memory_order_acquire);
 }
 
-/* A forked child uses its parent's connection: it becomes the child's when nothing is under way, opaque otherwise. */
+/* A forked child uses its parent's connection: it becomes the child's when nothing is under way, opaque
+ * otherwise. */
 void conn_adopt(struct conn *conn);
 /* Hands off from here on, for the reason counted under @why. */
 void conn_opaque(struct conn *conn, enum stat_id why);
@@ -106,7 +107,8 @@ bool conn_table_has(int fd);
 struct conn *conn_table_get(int fd);
 /* @fd names @conn from now on (whose reference for it the caller gives away). False: number out of range. */
 bool conn_table_set(int fd, struct conn *conn);
-/* @fd names nothing any more. Return: the connection, with the table's reference now the caller's; or NULL. */
+/* @fd names nothing any more. Return: the connection, with the table's reference now the caller's; or NULL.
+ */
 struct conn *conn_table_clear(int fd);
 /* Highest descriptor that was ever set, for close_range. */
 int conn_table_highest(void);

@@ -93,7 +93,8 @@ bool conn_table_set(int fd, struct conn *conn)
 
         if (!slot)
                 return false;
-        old = atomic_exchange_explicit(slot, (uint64_t)conn->serial << 32 | (conn->index + 1), memory_order_acq_rel);
+        old = atomic_exchange_explicit(slot, (uint64_t)conn->serial << 32 | (conn->index + 1),
+                                       memory_order_acq_rel);
         if (old)
                 conn_unref(slot_conn(old));
         else

@@ -35,8 +35,8 @@ struct exchange {
         /* Written by the outgoing side, read by the incoming one after the queue's release. */
         uint64_t start_ns; /* CLOCK_MONOTONIC */
         struct scope_decision decision;
-        bool decided;  /* parent, ids and injection are settled */
-        bool traced;   /* false: the head had a context header of its own */
+        bool decided; /* parent, ids and injection are settled */
+        bool traced;  /* false: the head had a context header of its own */
         bool head_done, request_done;
         bool is_head, is_connect;
         uint8_t minor;

@@ -46,7 +46,8 @@ void inject_compose(struct exchange *exchange, bool has_tracestate, bool eol_lf)
         len = put(exchange->inject_text, 0, SLICE("traceparent: "));
         traceparent_write(exchange->inject_text + len, &exchange->decision.context);
         len = put(exchange->inject_text, len + TRACEPARENT_LEN, eol);
-        /* A tracestate of the program's own without a traceparent means nothing, but two of them mean trouble. */
+        /* A tracestate of the program's own without a traceparent means nothing, but two of them mean
+         * trouble. */
         if (tracestate.len && tracestate.len <= LIMIT_TRACESTATE && !has_tracestate) {
                 len = put(exchange->inject_text, len, SLICE("tracestate: "));
                 len = put(exchange->inject_text, len, tracestate);
@@ -71,7 +72,8 @@ static void append(struct builder *builder, const void *p, size_t len)
                 builder->copied += len;
                 return;
         }
-        builder->scratch->iov[builder->count++] = (struct iovec){.iov_base = (void *)(uintptr_t)p, .iov_len = len};
+        builder->scratch->iov[builder->count++] =
+                (struct iovec){.iov_base = (void *)(uintptr_t)p, .iov_len = len};
 }
 
 int inject_build(struct out_scratch *scratch, const struct iovec *iov, int iovcnt, size_t host_len)

@@ -15,9 +15,9 @@ struct insert {
 struct out_scratch {
         uint64_t slab_link;
         uint32_t index;
-        struct http1 before;      /* parser as it was before this call ... */
-        struct exchange *sending; /* ... and the request that was under way, ... */
-        bool sending_head_done;   /* ... as far as it was */
+        struct http1 before;                            /* parser as it was before this call ... */
+        struct exchange *sending;                       /* ... and the request that was under way, ... */
+        bool sending_head_done;                         /* ... as far as it was */
         struct exchange *opened[LIMIT_HEADS_PER_WRITE]; /* begun in this call, oldest first */
         unsigned opened_count;
         struct insert inserts[LIMIT_HEADS_PER_WRITE + 1]; /* the head under way may be completed as well */

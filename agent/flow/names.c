@@ -85,8 +85,9 @@ void names_remember(const struct sockaddr *addr, struct slice name, uint32_t loo
                 return;
         entry = place_for(set_of(&key), &key);
         sequence = atomic_load_explicit(&entry->sequence, memory_order_relaxed);
-        if (sequence & 1 || !atomic_compare_exchange_strong_explicit(&entry->sequence, &sequence, sequence + 1,
-                                                                     memory_order_acquire, memory_order_relaxed))
+        if (sequence & 1 ||
+            !atomic_compare_exchange_strong_explicit(&entry->sequence, &sequence, sequence + 1,
+                                                     memory_order_acquire, memory_order_relaxed))
                 return; /* somebody writes it now: their news is as good as ours */
         entry->lookup = lookup;
         entry->family = key.family;

@@ -19,7 +19,7 @@ struct peer {
                 struct sockaddr_in in;
                 struct sockaddr_in6 in6;
         } addr;
-        uint32_t len; /* 0: not known, or not IP */
+        uint32_t len;    /* 0: not known, or not IP */
         uint32_t lookup; /* number of the look-up that gave the address; 0: none */
         uint16_t name_len;
         char name[LIMIT_HOST_NAME]; /* looked-up name, or the UNIX path; not terminated */

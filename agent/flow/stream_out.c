@@ -130,8 +130,8 @@ static bool feed(struct out_call *call, size_t len)
         call->base = 0;
         for (int i = 0; i < plan->host_iovcnt && call->base < len; i++) {
                 size_t piece = MIN(plan->host_iov[i].iov_len, len - call->base);
-                long used = piece ? http1_feed(&plan->conn->out.parser, slice_make(plan->host_iov[i].iov_base, piece),
-                                               &sink)
+                long used = piece ? http1_feed(&plan->conn->out.parser,
+                                               slice_make(plan->host_iov[i].iov_base, piece), &sink)
                                   : 0;
 
                 if (used != (long)piece)
@@ -146,7 +146,8 @@ static bool buffer_readable(const struct iovec *iov)
 {
         uintptr_t first = (uintptr_t)iov->iov_base, last = first + iov->iov_len - 1;
 
-        if (!iov->iov_len || (first / PAGE == thread_state.readable_first && last / PAGE == thread_state.readable_last))
+        if (!iov->iov_len ||
+            (first / PAGE == thread_state.readable_first && last / PAGE == thread_state.readable_last))
                 return true;
         if (!sys_readable(iov->iov_base, iov->iov_len))
                 return false;
@@ -330,8 +331,9 @@ static void settle(struct conn *conn, struct exchange *exchange)
 
 static bool breaks_connection(int error)
 {
-        static const int broken[] = {ECONNRESET,  EPIPE,    ECONNREFUSED, ETIMEDOUT,    EHOSTUNREACH, ENETUNREACH,
-                                     EHOSTDOWN,   ENETDOWN, ENETRESET,    ECONNABORTED, ESHUTDOWN};
+        static const int broken[] = {ECONNRESET,   EPIPE,        ECONNREFUSED, ETIMEDOUT,
+                                     EHOSTUNREACH, ENETUNREACH,  EHOSTDOWN,    ENETDOWN,
+                                     ENETRESET,    ECONNABORTED, ESHUTDOWN};
 
         for (size_t i = 0; i < ARRAY_LEN(broken); i++)
                 if (broken[i] == error)
@@ -397,7 +399,8 @@ struct slice stream_out_leftover(const struct conn *conn)
 
         if (!exchange)
                 return SLICE_NULL;
-        return slice_make(exchange->inject_text + conn->leftover_sent, exchange->inject_len - conn->leftover_sent);
+        return slice_make(exchange->inject_text + conn->leftover_sent,
+                          exchange->inject_len - conn->leftover_sent);
 }
 
 void stream_out_leftover_sent(struct conn *conn, size_t n)

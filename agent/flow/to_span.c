@@ -44,7 +44,8 @@ static void exchange_span(struct span *span, const struct conn *conn, const stru
         add_peer(span, &conn->peer);
 }
 
-void to_span_exchange(const struct conn *conn, struct exchange *exchange, const struct exchange_outcome *outcome)
+void to_span_exchange(const struct conn *conn, struct exchange *exchange,
+                      const struct exchange_outcome *outcome)
 {
         int shown = atomic_exchange(&exchange->open_slot, OPEN_OVER);
         struct span span;
@@ -73,7 +74,8 @@ void to_span_open(const struct conn *conn, struct exchange *exchange)
         struct span span;
         int none = OPEN_NONE, slot;
 
-        if (!exchange->traced || !exchange->decision.sampled || atomic_load(&exchange->open_slot) != OPEN_NONE)
+        if (!exchange->traced || !exchange->decision.sampled ||
+            atomic_load(&exchange->open_slot) != OPEN_NONE)
                 return;
         exchange_span(&span, conn, exchange);
         span.start_ns = clock_wall_ns(exchange->start_ns);

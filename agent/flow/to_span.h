@@ -13,7 +13,8 @@ struct exchange_outcome {
 };
 
 /* The exchange's span goes out (nothing when it is not traced or not sampled). Context: signal. */
-void to_span_exchange(const struct conn *conn, struct exchange *exchange, const struct exchange_outcome *outcome);
+void to_span_exchange(const struct conn *conn, struct exchange *exchange,
+                      const struct exchange_outcome *outcome);
 
 /* The request is on its way: make it visible in case the process dies. Context: signal. */
 void to_span_open(const struct conn *conn, struct exchange *exchange);

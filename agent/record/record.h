@@ -10,7 +10,7 @@
 struct record_span {
         uint16_t shape; /* enum span_shape */
         uint8_t kind, status;
-        uint32_t len;   /* whole record, header included, multiple of 8 */
+        uint32_t len; /* whole record, header included, multiple of 8 */
         uint8_t trace_id[16];
         uint8_t span_id[8];
         uint8_t parent_id[8]; /* zero: root */
@@ -27,7 +27,7 @@ struct record_attr {
         uint16_t key;
         uint8_t type;
         uint8_t reserved;
-        uint32_t len;  /* bytes of text that follow (padded to 8), 0 for numbers */
+        uint32_t len; /* bytes of text that follow (padded to 8), 0 for numbers */
         int64_t num;
 };
 

@@ -8,42 +8,42 @@
  * RAW rows are what the host's thread hands over unprocessed; the worker makes the real attributes
  * from them (export/refine) and never exports them.
  */
-#define SEMCONV_ROWS(X)                                                        \
-        X(HTTP_REQUEST_METHOD,          "http.request.method")                 \
-        X(HTTP_REQUEST_METHOD_ORIGINAL, "http.request.method_original")        \
-        X(HTTP_REQUEST_RESEND_COUNT,    "http.request.resend_count")           \
-        X(HTTP_RESPONSE_STATUS_CODE,    "http.response.status_code")           \
-        X(ERROR_TYPE,                   "error.type")                          \
-        X(SERVER_ADDRESS,               "server.address")                      \
-        X(SERVER_PORT,                  "server.port")                         \
-        X(URL_FULL,                     "url.full")                            \
-        X(URL_SCHEME,                   "url.scheme")                          \
-        X(NETWORK_PEER_ADDRESS,         "network.peer.address")                \
-        X(NETWORK_PEER_PORT,            "network.peer.port")                   \
-        X(NETWORK_PROTOCOL_NAME,        "network.protocol.name")               \
-        X(NETWORK_PROTOCOL_VERSION,     "network.protocol.version")            \
-        X(NETWORK_TRANSPORT,            "network.transport")                   \
-        X(USER_AGENT_ORIGINAL,          "user_agent.original")                 \
-        X(OTEL_INCOMPLETE,              "otel.instrument.incomplete")          \
-        X(RAW_METHOD,                   "raw.method")    /* str: request method as sent */            \
-        X(RAW_TARGET,                   "raw.target")    /* str: request target as sent */            \
-        X(RAW_HOST,                     "raw.host")      /* str: Host field as sent */                \
-        X(RAW_SCHEME,                   "raw.scheme")    /* str: "http" or "https" */                 \
-        X(RAW_URL,                      "raw.url")       /* str: absolute URL as the program gave it */ \
-        X(RAW_NAME,                     "raw.name")      /* str: name that was looked up for the peer */ \
-        X(RAW_PEER,                     "raw.peer")      /* bytes: struct sockaddr_in / _in6 */       \
-        X(RAW_ERRNO,                    "raw.errno")     /* int: errno of the failure */              \
-        X(RAW_EAI,                      "raw.eai")       /* int: EAI_* code of getaddrinfo */         \
-        X(RAW_CURLE,                    "raw.curle")     /* int: CURLE_* code */                      \
-        X(RAW_LOOKUP,                   "raw.lookup")    /* int: number of the look-up that a connect belongs to */ \
-        X(RAW_HTTP_VERSION,             "raw.http_version") /* int: 10, 11, 20, 30 */                 \
-        X(RAW_TRUNCATED,                "raw.truncated") /* int 1: response ended before its framing said */
+#define SEMCONV_ROWS(X)                                                                                    \
+        X(HTTP_REQUEST_METHOD, "http.request.method")                                                      \
+        X(HTTP_REQUEST_METHOD_ORIGINAL, "http.request.method_original")                                    \
+        X(HTTP_REQUEST_RESEND_COUNT, "http.request.resend_count")                                          \
+        X(HTTP_RESPONSE_STATUS_CODE, "http.response.status_code")                                          \
+        X(ERROR_TYPE, "error.type")                                                                        \
+        X(SERVER_ADDRESS, "server.address")                                                                \
+        X(SERVER_PORT, "server.port")                                                                      \
+        X(URL_FULL, "url.full")                                                                            \
+        X(URL_SCHEME, "url.scheme")                                                                        \
+        X(NETWORK_PEER_ADDRESS, "network.peer.address")                                                    \
+        X(NETWORK_PEER_PORT, "network.peer.port")                                                          \
+        X(NETWORK_PROTOCOL_NAME, "network.protocol.name")                                                  \
+        X(NETWORK_PROTOCOL_VERSION, "network.protocol.version")                                            \
+        X(NETWORK_TRANSPORT, "network.transport")                                                          \
+        X(USER_AGENT_ORIGINAL, "user_agent.original")                                                      \
+        X(OTEL_INCOMPLETE, "otel.instrument.incomplete")                                                   \
+        X(RAW_METHOD, "raw.method")             /* str: request method as sent */                          \
+        X(RAW_TARGET, "raw.target")             /* str: request target as sent */                          \
+        X(RAW_HOST, "raw.host")                 /* str: Host field as sent */                              \
+        X(RAW_SCHEME, "raw.scheme")             /* str: "http" or "https" */                               \
+        X(RAW_URL, "raw.url")                   /* str: absolute URL as the program gave it */             \
+        X(RAW_NAME, "raw.name")                 /* str: name that was looked up for the peer */            \
+        X(RAW_PEER, "raw.peer")                 /* bytes: struct sockaddr_in / _in6 */                     \
+        X(RAW_ERRNO, "raw.errno")               /* int: errno of the failure */                            \
+        X(RAW_EAI, "raw.eai")                   /* int: EAI_* code of getaddrinfo */                       \
+        X(RAW_CURLE, "raw.curle")               /* int: CURLE_* code */                                    \
+        X(RAW_LOOKUP, "raw.lookup")             /* int: number of the look-up that a connect belongs to */ \
+        X(RAW_HTTP_VERSION, "raw.http_version") /* int: 10, 11, 20, 30 */                                  \
+        X(RAW_TRUNCATED, "raw.truncated")       /* int 1: response ended before its framing said */
 
 enum semconv {
 #define X(id, name) SEMCONV_##id,
         SEMCONV_ROWS(X)
 #undef X
-        SEMCONV_COUNT
+                SEMCONV_COUNT
 };
 
 #define SEMCONV_FIRST_RAW SEMCONV_RAW_METHOD

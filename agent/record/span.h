@@ -18,9 +18,9 @@ enum span_status { SPAN_UNSET = 0, SPAN_OK = 1, SPAN_ERROR = 2 };
 
 /* What the worker must make of the raw attributes: one row each in export/refine. */
 enum span_shape {
-        SHAPE_HTTP_CLIENT = 1,    /* a request seen on a socket */
-        SHAPE_CURL_CLIENT = 2,    /* a transfer seen at libcurl's API */
-        SHAPE_CONNECT = 3,        /* set-up of a connection, or its failure, or a failed look-up */
+        SHAPE_HTTP_CLIENT = 1,        /* a request seen on a socket */
+        SHAPE_CURL_CLIENT = 2,        /* a transfer seen at libcurl's API */
+        SHAPE_CONNECT = 3,            /* set-up of a connection, or its failure, or a failed look-up */
         SHAPE_CONNECT_SUPERSEDED = 4, /* no span: the failed connect with the same RAW_LOOKUP was followed by
                                          another address of the same look-up, or the failed look-up of the
                                          same RAW_NAME by a good one: the worker drops the earlier span */
@@ -49,17 +49,20 @@ struct span {
 static inline void span_add_str(struct span *span, enum semconv key, struct slice value)
 {
         if (span->attr_count < LIMIT_SPAN_ATTRS && value.len)
-                span->attrs[span->attr_count++] = (struct attr){.key = (uint16_t)key, .type = ATTR_STR, .str = value};
+                span->attrs[span->attr_count++] =
+                        (struct attr){.key = (uint16_t)key, .type = ATTR_STR, .str = value};
 }
 
 static inline void span_add_bytes(struct span *span, enum semconv key, struct slice value)
 {
         if (span->attr_count < LIMIT_SPAN_ATTRS && value.len)
-                span->attrs[span->attr_count++] = (struct attr){.key = (uint16_t)key, .type = ATTR_BYTES, .str = value};
+                span->attrs[span->attr_count++] =
+                        (struct attr){.key = (uint16_t)key, .type = ATTR_BYTES, .str = value};
 }
 
 static inline void span_add_int(struct span *span, enum semconv key, int64_t value)
 {
         if (span->attr_count < LIMIT_SPAN_ATTRS)
-                span->attrs[span->attr_count++] = (struct attr){.key = (uint16_t)key, .type = ATTR_INT, .num = value};
+                span->attrs[span->attr_count++] =
+                        (struct attr){.key = (uint16_t)key, .type = ATTR_INT, .num = value};
 }

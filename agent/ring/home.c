@@ -18,13 +18,13 @@
 #include "agent/ring/relay_client.h"
 #include "agent/ring/ring.h"
 
-#define NS_PER_MS        1000000ull
-#define MAKE_AGAIN_NS    1000000000ull  /* no ring could be made: not with every span */
-#define WAKER_GONE_NS    10000000000ll /* whoever was about to wake the consumer never came back (longjmp) */
-#define LAST_TRY_NS      250000000ull   /* at the end, for a relay that is too busy to be connected to */
-#define LOOK_NS          50000000ull    /* while waiting: does the relay still live? */
-#define FORK_WAIT_NS     10000000ull
-#define STOP_TIMEOUT_MS  250
+#define NS_PER_MS       1000000ull
+#define MAKE_AGAIN_NS   1000000000ull /* no ring could be made: not with every span */
+#define WAKER_GONE_NS   10000000000ll /* whoever was about to wake the consumer never came back (longjmp) */
+#define LAST_TRY_NS     250000000ull  /* at the end, for a relay that is too busy to be connected to */
+#define LOOK_NS         50000000ull   /* while waiting: does the relay still live? */
+#define FORK_WAIT_NS    10000000ull
+#define STOP_TIMEOUT_MS 250
 
 #define RINGS_MAX    16 /* of one process; more than one only after a race, or when its descriptor was lost */
 #define OPEN_SLOT_OF (1u << 16)
@@ -36,7 +36,8 @@ _Static_assert(LIMIT_OPEN_SPANS <= OPEN_SLOT_OF, "a slot and its ring are one in
 struct home_ring {
         uint64_t slab_word;
         struct ring ring;
-        int handle;     /* of the memfd; kept for life, since a relay that dies is replaced, and gets the same ring */
+        int handle;     /* of the memfd; kept for life, since a relay that dies is replaced, and gets the same
+                           ring */
         uint32_t index; /* in the slab */
         uint32_t id;
 };
@@ -284,8 +285,8 @@ bool home_must_flush(void)
                 return false;
         if (home_thread_exists())
                 return true;
-        return atomic_load(&home.way) == WAY_RELAY && atomic_load(&own->ring.header->head) != home.flushed_head &&
-               end_is_waited_for();
+        return atomic_load(&home.way) == WAY_RELAY &&
+               atomic_load(&own->ring.header->head) != home.flushed_head && end_is_waited_for();
 }
 
 static bool consumer_alive(void)
@@ -318,7 +319,8 @@ static void pause_ns(long ns)
 {
         const struct timespec time = {0, ns};
 
-        (void)sys_call(SYS_nanosleep, (long)&time, 0, 0, 0, 0, 0); /* a signal ends it early: the caller looks */
+        (void)sys_call(SYS_nanosleep, (long)&time, 0, 0, 0, 0,
+                       0); /* a signal ends it early: the caller looks */
 }
 
 static void thread_stop(void)
@@ -351,7 +353,8 @@ void home_at_exit(void)
         struct home_ring *own = atomic_load(&home.ring);
         uint64_t end;
 
-        if (!own || atomic_load(&home.way) != WAY_RELAY || ring_pending(&own->ring) == 0 || relay_client_alive())
+        if (!own || atomic_load(&home.way) != WAY_RELAY || ring_pending(&own->ring) == 0 ||
+            relay_client_alive())
                 return;
         end = clock_mono_ns() + LAST_TRY_NS;
         wake(HANDOVER_WAKE);

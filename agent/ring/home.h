@@ -64,7 +64,8 @@ void home_flush(int64_t timeout_ms);
 bool home_must_flush(void);
 
 /**
- * home_at_exit() - last look before a normal end: a relay that died with records of ours in the ring is started again
+ * home_at_exit() - last look before a normal end: a relay that died with records of ours in the ring is
+ * started again
  *
  * Context: hook.
  */
@@ -78,7 +79,8 @@ void home_after_fork(void);
 void home_before_fork(void);
 void home_after_fork_parent(void);
 
-/* Before setuid and the like, in process only: the thread leaves, the next record starts a new one. Context: hook. */
+/* Before setuid and the like, in process only: the thread leaves, the next record starts a new one. Context:
+ * hook. */
 void home_before_identity_change(void);
 
 /* Is this descriptor number one of ours? Hooks answer EBADF / skip it. Context: signal. */
@@ -87,5 +89,6 @@ bool home_owns_fd(int fd);
 /* The lowest of our descriptors that is >= @from, or -1: close_range goes around it. Context: signal. */
 int home_next_fd(int from);
 
-/* The host is about to put something else under one of our numbers: ours moves to another. Context: signal. */
+/* The host is about to put something else under one of our numbers: ours moves to another. Context: signal.
+ */
 void home_lose_fd(int fd);

@@ -141,8 +141,8 @@ int home_next_fd(int from)
 }
 
 /*
- * What the host puts there closes our descriptor, not the file: under another number everything goes on. Where
- * there is no other number, the handle leads nowhere from here on, and its user makes a new one.
+ * What the host puts there closes our descriptor, not the file: under another number everything goes on.
+ * Where there is no other number, the handle leads nowhere from here on, and its user makes a new one.
  */
 void home_lose_fd(int fd)
 {
@@ -154,7 +154,8 @@ void home_lose_fd(int fd)
                 other = number_of(&own_fds[i]) < 0 ? -1 : sys_fcntl(fd, F_DUPFD_CLOEXEC, LIMIT_OWN_FD_FLOOR);
                 if (other < 0 && number_of(&own_fds[i]) >= 0)
                         other = sys_fcntl(fd, F_DUPFD_CLOEXEC, 3);
-                if (!atomic_compare_exchange_strong(&own_fds[i].number, &expected, other < 0 ? TAKEN : other + 1) &&
+                if (!atomic_compare_exchange_strong(&own_fds[i].number, &expected,
+                                                    other < 0 ? TAKEN : other + 1) &&
                     other >= 0)
                         (void)sys_close(other); /* closed by its user meanwhile */
         }

@@ -9,7 +9,8 @@
 
 #include "agent/base/sys.h"
 
-/* Until @word is no longer @value, somebody wakes us, @timeout_ns is over, or for no reason. Context: waits. */
+/* Until @word is no longer @value, somebody wakes us, @timeout_ns is over, or for no reason. Context: waits.
+ */
 static inline void home_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_ns)
 {
         const struct timespec timeout = {(time_t)(timeout_ns / 1000000000), (long)(timeout_ns % 1000000000)};

@@ -2,5 +2,6 @@
 #pragma once
 #include "agent/ring/ring.h"
 
-/* Write what the consumer must know of this process into a new ring (keys: export/resource). Context: hook. */
+/* Write what the consumer must know of this process into a new ring (keys: export/resource). Context: hook.
+ */
 void home_meta_write(struct ring *ring);

@@ -13,7 +13,8 @@
 
 struct home_place home_place;
 
-/* What a program needs to find hosts, certificates and the right time; settings of ours are added from config_env. */
+/* What a program needs to find hosts, certificates and the right time; settings of ours are added from
+ * config_env. */
 static const char *const kept[] = {"PATH", "HOME", "TZ", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR"};
 
 static bool is_kept(struct slice name)
@@ -78,7 +79,8 @@ static int find_own(struct dl_phdr_info *info, size_t size, void *arg)
         for (int i = 0; i < info->dlpi_phnum; i++) {
                 const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
 
-                if (segment->p_type != PT_LOAD || here - (info->dlpi_addr + segment->p_vaddr) >= segment->p_memsz)
+                if (segment->p_type != PT_LOAD ||
+                    here - (info->dlpi_addr + segment->p_vaddr) >= segment->p_memsz)
                         continue;
                 *(const char **)arg = info->dlpi_name;
                 return 1;

@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 struct home_place {
-        char relay[PATH_MAX];   /* path of the relay's program, beside our own shared object; empty: unknown */
-        size_t dir_len;         /* of its directory, with the last slash */
+        char relay[PATH_MAX]; /* path of the relay's program, beside our own shared object; empty: unknown */
+        size_t dir_len;       /* of its directory, with the last slash */
         char environment[4096]; /* "NAME=value\0" strings for the relay, beside the settings */
         size_t environment_len;
         char term[32]; /* TERM and NO_COLOR: how console output may look */

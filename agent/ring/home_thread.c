@@ -26,8 +26,9 @@
 #define CLOSE_RANGE_UNSHARE (1u << 1)
 #endif
 
-#define LIBRARY       "libotel-export.so"
-#define STACK_SIZE    (512 * 1024) /* look-ups of names and TLS handshakes of third parties; touched pages count */
+#define LIBRARY "libotel-export.so"
+#define STACK_SIZE \
+        (512 * 1024) /* look-ups of names and TLS handshakes of third parties; touched pages count */
 #define FORK_WAIT_NS  1000000000ull
 #define APART_WAIT_NS 250000000ull
 #define NS_PER_MS     1000000ull
@@ -63,9 +64,10 @@ struct home_thread {
         pthread_t id;
         int wake_handle; /* the eventfd in the host's table; the thread has a table of its own */
         _Atomic uint32_t exists;
-        _Atomic uint32_t apart; /* the thread has its own descriptors: what the host does to wake_fd is no matter */
-        bool failed;  /* written by the thread; read once it is joined */
-        bool tainted; /* third-party code was interrupted by a fork: it cannot be used in this process */
+        _Atomic uint32_t
+                apart; /* the thread has its own descriptors: what the host does to wake_fd is no matter */
+        bool failed;   /* written by the thread; read once it is joined */
+        bool tainted;  /* third-party code was interrupted by a fork: it cannot be used in this process */
 };
 
 static struct home_thread home_thread = {.wake_handle = -1};
@@ -114,13 +116,15 @@ static inproc_run_fn *library_load(void)
         return (inproc_run_fn *)symbol;
 }
 
-/* Before anything is opened: no number of the host's ever means a file of ours, not even while libraries load. */
+/* Before anything is opened: no number of the host's ever means a file of ours, not even while libraries
+ * load. */
 static void table_leave(unsigned wake_fd)
 {
         if (wake_fd > STDERR_FILENO &&
             sys_call(SYS_close_range, wake_fd + 1, UINT_MAX, CLOSE_RANGE_UNSHARE, 0, 0, 0) == 0 &&
             wake_fd > STDERR_FILENO + 1)
-                (void)sys_call(SYS_close_range, STDERR_FILENO + 1, wake_fd - 1, 0, 0, 0, 0); /* copies: cannot fail */
+                (void)sys_call(SYS_close_range, STDERR_FILENO + 1, wake_fd - 1, 0, 0, 0,
+                               0); /* copies: cannot fail */
         atomic_store(&home_thread.apart, 1);
         home_futex_wake(&home_thread.apart, INT_MAX);
 }
@@ -154,7 +158,8 @@ static bool create(pthread_t *ret_id, struct inproc *shared)
         return done || old_pthread_create(ret_id, NULL, thread_main, shared) == 0;
 }
 
-/* Once for the process and its children, who inherit it. Without: the thread is stopped later, by the destructor. */
+/* Once for the process and its children, who inherit it. Without: the thread is stopped later, by the
+ * destructor. */
 static void register_exit(void (*at_exit)(void))
 {
         static _Atomic uint32_t registered;
@@ -184,13 +189,15 @@ static bool start(struct ring *ring, void (*at_exit)(void))
         register_exit(at_exit);
         t->failed = false;
         atomic_store(&t->apart, 0);
-        if (sys_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&blocked, (long)&before, sizeof(before), 0, 0) < 0)
+        if (sys_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&blocked, (long)&before, sizeof(before), 0, 0) <
+            0)
                 return false;
         atomic_store(&t->exists, 1); /* before it does, for a fork in another thread */
         done = create(&t->id, &t->shared);
         if (!done)
                 atomic_store(&t->exists, 0);
-        (void)sys_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof(before), 0, 0); /* as it was */
+        (void)sys_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof(before), 0,
+                       0); /* as it was */
         /* Its first time slice: until then the host could still put something else under wake_fd. */
         if (done && !atomic_load(&t->apart))
                 home_futex_wait(&t->apart, 0, APART_WAIT_NS);
@@ -273,7 +280,8 @@ void home_thread_after_fork_parent(void)
 
 void home_thread_after_fork(void)
 {
-        /* Children that were made behind our back (raw clone) took no lock: there it counts whether it was taken. */
+        /* Children that were made behind our back (raw clone) took no lock: there it counts whether it was
+         * taken. */
         bool tainted = home_thread.tainted || (atomic_load(&home_thread.exists) && !fork_lock_held &&
                                                atomic_load(&home_thread.shared.third_party));
 

@@ -26,12 +26,14 @@ bool home_thread_wake(struct ring *ring, void (*at_exit)(void));
 /* Is there one, dead or alive? Context: signal. */
 bool home_thread_exists(void);
 
-/* False once it will never do anything any more, and home_thread_wake() would start another. Context: signal. */
+/* False once it will never do anything any more, and home_thread_wake() would start another. Context: signal.
+ */
 bool home_thread_alive(void);
 
 /**
  * home_thread_stop() - have it leave, at once
- * @timeout_ms: how long to wait for that; a thread that is still inside of third-party code then is left there
+ * @timeout_ms: how long to wait for that; a thread that is still inside of third-party code then is left
+ * there
  *
  * Context: hook; waits.
  */

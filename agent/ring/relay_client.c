@@ -33,7 +33,8 @@ static uint64_t starts_since_ns;
 /* Return: its number, or -errno; *ret_handle is closed by the caller in either case. */
 static int socket_open(int *ret_handle)
 {
-        int fd = (int)sys_call(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, 0, 0, 0);
+        int fd =
+                (int)sys_call(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, 0, 0, 0);
 
         *ret_handle = home_fd_keep(fd);
         if (fd < 0)

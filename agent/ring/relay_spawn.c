@@ -51,20 +51,23 @@ static long set_signal_mask(uint64_t mask, uint64_t *ret_old)
         return sys_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, (long)ret_old, sizeof(mask), 0, 0);
 }
 
-/* What the host ignores or blocks is not the relay's. Its handlers are not ours to run meanwhile: all is blocked. */
+/* What the host ignores or blocks is not the relay's. Its handlers are not ours to run meanwhile: all is
+ * blocked. */
 static void signals_default(void)
 {
         const struct kernel_sigaction action = {.handler = SIG_DFL};
 
         for (int number = 1; number <= KERNEL_SIGNALS; number++)
-                (void)sys_call(SYS_rt_sigaction, number, (long)&action, 0, sizeof(action.mask), 0, 0); /* KILL, STOP */
+                (void)sys_call(SYS_rt_sigaction, number, (long)&action, 0, sizeof(action.mask), 0,
+                               0);      /* KILL, STOP */
         (void)set_signal_mask(0, NULL); /* cannot fail */
 }
 
 /* The host's own soft limits are not the relay's. */
 static void limits_raise(void)
 {
-        static const int limits[] = {RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_DATA, RLIMIT_AS, RLIMIT_NPROC, RLIMIT_NOFILE};
+        static const int limits[] = {RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_DATA,
+                                     RLIMIT_AS,  RLIMIT_NPROC, RLIMIT_NOFILE};
 
         for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
                 struct rlimit limit;
@@ -72,7 +75,8 @@ static void limits_raise(void)
                 if (sys_call(SYS_prlimit64, 0, limits[i], 0, (long)&limit, 0, 0) < 0)
                         continue;
                 limit.rlim_cur = limit.rlim_max;
-                (void)sys_call(SYS_prlimit64, 0, limits[i], (long)&limit, 0, 0, 0); /* then the soft one stays */
+                (void)sys_call(SYS_prlimit64, 0, limits[i], (long)&limit, 0, 0,
+                               0); /* then the soft one stays */
         }
 }
 
@@ -115,7 +119,7 @@ static int run_relay(void *arg)
                 spawn->error = result;
                 return 127;
         }
-        (void)sys_call(SYS_setsid, 0, 0, 0, 0, 0, 0); /* a new process leads no group: cannot fail */
+        (void)sys_call(SYS_setsid, 0, 0, 0, 0, 0, 0);        /* a new process leads no group: cannot fail */
         (void)sys_call(SYS_chdir, (long)"/", 0, 0, 0, 0, 0); /* else it stays where it is */
         limits_raise();
         signals_default();

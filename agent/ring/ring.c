@@ -86,9 +86,10 @@ enum ring_push ring_push(struct ring *ring, const struct span *span, uint64_t no
         if (claim.padded) {
                 size_t cells = mark_cells_between(claim.padding, claim.position);
 
-                atomic_store_explicit(ring_word(ring, claim.padding),
-                                      word_make(WORD_PADDING, cells * RING_CELL - RING_WORD_SIZE, claim.padding),
-                                      memory_order_release);
+                atomic_store_explicit(
+                        ring_word(ring, claim.padding),
+                        word_make(WORD_PADDING, cells * RING_CELL - RING_WORD_SIZE, claim.padding),
+                        memory_order_release);
         }
         word = word_make(WORD_RESERVED, len, claim.position);
         atomic_store_explicit(ring_word(ring, claim.position), word, memory_order_relaxed);
@@ -96,8 +97,8 @@ enum ring_push ring_push(struct ring *ring, const struct span *span, uint64_t no
         atomic_signal_fence(memory_order_seq_cst);
         record_write(ring_cell(ring, claim.position) + RING_WORD_SIZE, span);
         /*
-         * Sequentially consistent, as is the look at wake_after_ns: either the consumer that falls asleep sees
-         * this record, or we see that it is asleep.
+         * Sequentially consistent, as is the look at wake_after_ns: either the consumer that falls asleep
+         * sees this record, or we see that it is asleep.
          */
         (void)atomic_compare_exchange_strong(ring_word(ring, claim.position), &word,
                                              word_make(WORD_COMMITTED, len, claim.position));

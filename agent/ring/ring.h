@@ -34,7 +34,7 @@
 struct ring_header {
         uint64_t magic;
         uint32_t version;
-        uint32_t header_size; /* where the meta text begins */
+        uint32_t header_size;                     /* where the meta text begins */
         uint64_t meta_size, open_size, data_size; /* bytes; data_size is a power of two */
         uint32_t open_slots, open_slot_size;
         uint32_t record_max; /* records that may be outstanding: OTEL_BSP_MAX_QUEUE_SIZE */
@@ -53,8 +53,8 @@ struct ring_header {
          * that a wake-up that nobody heard is repeated by a later record.
          */
         _Alignas(64) _Atomic uint64_t wake_after_ns;
-        _Atomic uint32_t flush_wanted; /* counted up by a producer that waits in ring flush */
-        _Atomic uint32_t flush_done;   /* the consumer's answer; futex word */
+        _Atomic uint32_t flush_wanted;           /* counted up by a producer that waits in ring flush */
+        _Atomic uint32_t flush_done;             /* the consumer's answer; futex word */
         _Alignas(64) _Atomic uint64_t stats[64]; /* STAT_COUNT used */
 };
 

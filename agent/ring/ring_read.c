@@ -167,7 +167,8 @@ static uint64_t gap_cells(const struct ring *ring, uint64_t used, uint64_t stuck
 }
 
 /* Step over a record that will never be committed. Return: cells passed, 0 = wait for it. */
-static uint64_t skip_abandoned(struct ring *ring, uint64_t word, uint64_t used, bool dead, uint64_t now_mono_ns)
+static uint64_t skip_abandoned(struct ring *ring, uint64_t word, uint64_t used, bool dead,
+                               uint64_t now_mono_ns)
 {
         _Atomic uint64_t *at = ring_word(ring, mark_cells(ring->tail));
         uint64_t stuck = stuck_cells(ring, used, dead, now_mono_ns);

@@ -55,7 +55,8 @@ static void remember(struct slice name, const struct addrinfo *list)
                         names_remember(list->ai_addr, name, number);
         if (!thread_state.lookup_failed)
                 return;
-        /* The same name was not found a moment ago, perhaps in another address family: that was not the end. */
+        /* The same name was not found a moment ago, perhaps in another address family: that was not the end.
+         */
         if (thread_state.lookup_failed == hash_bytes(name.p, name.len, HASH_SEED))
                 to_span_superseded(0, name, clock_mono_ns());
         thread_state.lookup_failed = 0;

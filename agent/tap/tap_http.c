@@ -87,7 +87,8 @@ static void end(struct tap_request *request, const struct tap_request_result *re
                 return;
         }
         fill_span(&span, request, result);
-        /* Both ends from one reading of the wall clock: a step of it in between cannot turn the span around. */
+        /* Both ends from one reading of the wall clock: a step of it in between cannot turn the span around.
+         */
         span.end_ns = span.start_ns + (end_ns > request->start_mono_ns ? end_ns - request->start_mono_ns : 0);
         if (result->status > 0)
                 span_add_int(&span, SEMCONV_HTTP_RESPONSE_STATUS_CODE, result->status);

@@ -25,11 +25,11 @@ struct tap_request_result {
         struct slice method, url, scheme, user_agent;
         const void *peer; /* struct sockaddr_in / sockaddr_in6, or NULL */
         uint32_t peer_len;
-        int http_version; /* 10, 11, 20, 30; 0 unknown */
-        int status;       /* 0: no response */
-        int curle;        /* CURLE_*; 0 = ok, -1 = failed and nobody asked why */
-        int resend_count; /* 0: first attempt */
-        bool cancelled;   /* by the caller: status stays unset */
+        int http_version;     /* 10, 11, 20, 30; 0 unknown */
+        int status;           /* 0: no response */
+        int curle;            /* CURLE_*; 0 = ok, -1 = failed and nobody asked why */
+        int resend_count;     /* 0: first attempt */
+        bool cancelled;       /* by the caller: status stays unset */
         uint64_t end_mono_ns; /* 0: now */
 };
 

@@ -154,8 +154,9 @@ static bool in_again(const struct tap_in *in)
 
 static bool worth_a_retry(int error)
 {
-        return error == EAGAIN || error == EINTR || error == EINPROGRESS || error == EALREADY || error == EFAULT ||
-               error == EINVAL || error == ENOMEM || error == EMSGSIZE || error == ENOTCONN;
+        return error == EAGAIN || error == EINTR || error == EINPROGRESS || error == EALREADY ||
+               error == EFAULT || error == EINVAL || error == ENOMEM || error == EMSGSIZE ||
+               error == ENOTCONN;
 }
 
 /* @n bytes, spread over the host's buffers. */
@@ -170,8 +171,8 @@ static void bytes_came(struct conn *conn, const struct iovec *iov, int iovcnt, s
         }
 }
 
-static void in_end(struct conn *conn, const struct iovec *iov, int iovcnt, ssize_t n, int flags, size_t wanted,
-                   int error)
+static void in_end(struct conn *conn, const struct iovec *iov, int iovcnt, ssize_t n, int flags,
+                   size_t wanted, int error)
 {
         uint64_t now_ns;
 
@@ -194,7 +195,8 @@ static void in_end(struct conn *conn, const struct iovec *iov, int iovcnt, ssize
                 stream_in_unseen(conn, (uint64_t)n, now_ns);
 }
 
-void tap_net_in_end(struct tap_in *in, const struct iovec *iov, int iovcnt, ssize_t n, int flags, size_t wanted)
+void tap_net_in_end(struct tap_in *in, const struct iovec *iov, int iovcnt, ssize_t n, int flags,
+                    size_t wanted)
 {
         struct conn *conn = in->conn;
         int error = errno;

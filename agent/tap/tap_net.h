@@ -60,10 +60,12 @@ void tap_net_in_begin(struct tap_in *in, int fd);
  * tap_net_in_end() - what the real call gave
  * @iov, @iovcnt: where the bytes are (first @n bytes of it); NULL when they went where we cannot look
  * @n: its result; errno still as it left it
- * @flags: MSG_* of the call (MSG_PEEK: no byte was taken, but end and error were seen; MSG_TRUNC: bytes are gone)
+ * @flags: MSG_* of the call (MSG_PEEK: no byte was taken, but end and error were seen; MSG_TRUNC: bytes are
+ * gone)
  * @wanted: bytes asked for (0 bytes read of 0 wanted is no end of file)
  */
-void tap_net_in_end(struct tap_in *in, const struct iovec *iov, int iovcnt, ssize_t n, int flags, size_t wanted);
+void tap_net_in_end(struct tap_in *in, const struct iovec *iov, int iovcnt, ssize_t n, int flags,
+                    size_t wanted);
 
 /* --- life of descriptors --- */
 

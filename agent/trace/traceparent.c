@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/trace/traceparent.h"
 
-#define VERSION_LEN 2
-#define TRACE_ID_AT 3
-#define SPAN_ID_AT 36
-#define FLAGS_AT 53
+#define VERSION_LEN     2
+#define TRACE_ID_AT     3
+#define SPAN_ID_AT      36
+#define FLAGS_AT        53
 #define VERSION_INVALID 0xff
-#define MEMBERS_MAX 32
-#define KEY_MAX 256
-#define VALUE_MAX 256
-#define MEMBER_LONG 128 /* longer members are the first to go */
+#define MEMBERS_MAX     32
+#define KEY_MAX         256
+#define VALUE_MAX       256
+#define MEMBER_LONG     128 /* longer members are the first to go */
 
 /* 0 to 15, or -1: upper case is refused by the standard. */
 static int hex_digit(char c)

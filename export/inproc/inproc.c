@@ -192,7 +192,8 @@ static int home_start(struct home *home)
 {
         const struct inproc *shared = home->shared;
 
-        /* Its exit handler would pull the ground away from a thread that is inside of it, and only frees memory. */
+        /* Its exit handler would pull the ground away from a thread that is inside of it, and only frees
+         * memory. */
         if (OPENSSL_init_crypto)
                 (void)OPENSSL_init_crypto(OPENSSL_NO_ATEXIT, NULL); /* an old one: it keeps its handler */
         home->worker = worker_new(shared->config, true);

@@ -17,15 +17,15 @@
 #include "export/utf8.h"
 
 #define COLUMNS_DEFAULT 140
-#define COLUMNS_MIN 60
-#define LABEL_MIN 24
-#define STATUS_MAX 40
-#define TERMINAL_CHUNK 256 /* a terminal that says it is ready takes at least so much without waiting */
+#define COLUMNS_MIN     60
+#define LABEL_MIN       24
+#define STATUS_MAX      40
+#define TERMINAL_CHUNK  256 /* a terminal that says it is ready takes at least so much without waiting */
 
-#define STYLE_OFF "\033[0m"
-#define STYLE_BOLD "\033[1m"
-#define STYLE_DIM "\033[2m"
-#define STYLE_RED "\033[31m"
+#define STYLE_OFF   "\033[0m"
+#define STYLE_BOLD  "\033[1m"
+#define STYLE_DIM   "\033[2m"
+#define STYLE_RED   "\033[31m"
 #define STYLE_GREEN "\033[32m"
 
 /* A span's line before the columns are known. */

@@ -15,24 +15,24 @@
 #include "hooks/curl/curl_types.h"
 
 /* What the seam calls, and what a call returns that finds no libcurl (the prefix of an absent_*). */
-#define CURL_FUNCTION_ROWS(X)               \
-        X(curl_easy_init, pointer)          \
-        X(curl_easy_cleanup, pointer)       \
-        X(curl_easy_duphandle, pointer)     \
-        X(curl_easy_getinfo, easy)          \
-        X(curl_easy_perform, easy)          \
-        X(curl_easy_reset, pointer)         \
-        X(curl_easy_setopt, easy)           \
-        X(curl_free, pointer)               \
-        X(curl_multi_add_handle, multi)     \
-        X(curl_multi_cleanup, multi)        \
-        X(curl_multi_info_read, pointer)    \
-        X(curl_multi_init, pointer)         \
-        X(curl_multi_perform, multi)        \
-        X(curl_multi_remove_handle, multi)  \
-        X(curl_multi_socket, multi)         \
-        X(curl_multi_socket_action, multi)  \
-        X(curl_multi_socket_all, multi)     \
+#define CURL_FUNCTION_ROWS(X)              \
+        X(curl_easy_init, pointer)         \
+        X(curl_easy_cleanup, pointer)      \
+        X(curl_easy_duphandle, pointer)    \
+        X(curl_easy_getinfo, easy)         \
+        X(curl_easy_perform, easy)         \
+        X(curl_easy_reset, pointer)        \
+        X(curl_easy_setopt, easy)          \
+        X(curl_free, pointer)              \
+        X(curl_multi_add_handle, multi)    \
+        X(curl_multi_cleanup, multi)       \
+        X(curl_multi_info_read, pointer)   \
+        X(curl_multi_init, pointer)        \
+        X(curl_multi_perform, multi)       \
+        X(curl_multi_remove_handle, multi) \
+        X(curl_multi_socket, multi)        \
+        X(curl_multi_socket_action, multi) \
+        X(curl_multi_socket_all, multi)    \
         X(curl_url_get, url)
 
 struct curl_library {
@@ -40,7 +40,7 @@ struct curl_library {
         const void *identity; /* its dynamic section; NULL: this entry is free */
         uint32_t walk;        /* number of the walk that saw it last */
         bool loaded;
-        bool is_libcurl;      /* by its name; false: another library that has libcurl inside */
+        bool is_libcurl; /* by its name; false: another library that has libcurl inside */
         char soname[48];
 #define X(name, absent) __typeof__(name) *name;
         CURL_FUNCTION_ROWS(X)

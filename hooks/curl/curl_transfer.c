@@ -9,8 +9,8 @@
 #include "agent/base/stats.h"
 
 #define FIELD_TRACEPARENT SLICE("traceparent")
-#define FIELD_TRACESTATE SLICE("tracestate")
-#define FIELD_USER_AGENT SLICE("user-agent")
+#define FIELD_TRACESTATE  SLICE("tracestate")
+#define FIELD_USER_AGENT  SLICE("user-agent")
 
 /* The value of a field in a header list ("Name: value", or "Name;" for an empty one); .p NULL: not there. */
 static struct slice list_find(const struct curl_slist *list, struct slice name)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* libcurl's header with plain functions only: its macros would stand in the way of wrapping them. */
-#define CURL_DISABLE_TYPECHECK 1
+#define CURL_DISABLE_TYPECHECK   1
 #define CURL_DISABLE_DEPRECATION 1
 #include <curl/curl.h>
 #undef curl_easy_setopt

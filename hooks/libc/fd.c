@@ -37,7 +37,8 @@ HOOK_EXPORT int close_range(unsigned int fd, unsigned int max_fd, int flags)
         return close_around(fd, max_fd, flags, own);
 }
 
-/* Without close_range in the kernel glibc goes through /proc, and ours go with the rest: they are made anew. */
+/* Without close_range in the kernel glibc goes through /proc, and ours go with the rest: they are made anew.
+ */
 HOOK_EXPORT void closefrom(int lowfd)
 {
         int first = MAX(lowfd, 0);

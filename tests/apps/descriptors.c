@@ -18,13 +18,13 @@
 
 #include "act.h"
 
-#define HIGH 60000
-#define SWEPT_TO 65535
+#define HIGH       60000
+#define SWEPT_TO   65535
 #define COVERED_TO 1100
-#define STORM 150
-#define FEW 16
-#define SPARE 3
-#define FAKE "GET /fake HTTP/1.1\r\nHost: nowhere\r\n\r\n"
+#define STORM      150
+#define FEW        16
+#define SPARE      3
+#define FAKE       "GET /fake HTTP/1.1\r\nHost: nowhere\r\n\r\n"
 
 /* At most @soft descriptors, or as many as are allowed. Return: how many. */
 static int limit_to(rlim_t soft)

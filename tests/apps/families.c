@@ -17,12 +17,12 @@
 
 #include "act.h"
 
-#define BUSY_THREADS 3
+#define BUSY_THREADS  3
 #define BUSY_CHILDREN 40
-#define STORM 2000
-#define STORM_ASKS 50 /* every so many makes a request */
-#define REAPED 30
-#define NOBODY 65534
+#define STORM         2000
+#define STORM_ASKS    50 /* every so many makes a request */
+#define REAPED        30
+#define NOBODY        65534
 
 /* Status of a child as a word. Return: 1 when it ended with 0. */
 static int ended_well(pid_t pid)

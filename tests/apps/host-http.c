@@ -12,8 +12,8 @@
 
 #include "host-calls.h"
 
-#define HEAD "POST /items?x=1 HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\n\r\n"
-#define BODY "hello"
+#define HEAD  "POST /items?x=1 HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\n\r\n"
+#define BODY  "hello"
 #define REPLY "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone"
 
 static int listener;

@@ -12,8 +12,8 @@
 
 #include "act.h"
 
-#define DENIED (SECCOMP_RET_ERRNO | EPERM)
-#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define DENIED         (SECCOMP_RET_ERRNO | EPERM)
+#define LOAD(field)    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define REFUSE(number) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), BPF_STMT(BPF_RET | BPF_K, DENIED)
 
 static struct sock_filter no_memfd[] = {LOAD(nr), REFUSE(SYS_memfd_create),

@@ -17,13 +17,13 @@
 
 #include "act.h"
 
-#define MANY 4
-#define EACH 1000
+#define MANY        4
+#define EACH        1000
 #define SMALL_STACK ((size_t)16384)
-#define MEASURED (256 * 1024)
-#define PATTERN 0xa5
+#define MEASURED    (256 * 1024)
+#define PATTERN     0xa5
 #define INTERRUPTED 200
-#define CANCELLED 40
+#define CANCELLED   40
 
 struct job {
         const struct scene *scene;

@@ -77,7 +77,8 @@ static void bench_get(unsigned long count, int port)
 static void bench_body_send(unsigned long count, int port)
 {
         int fd = dial(port);
-        int len = snprintf(buf, sizeof(buf), "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %lu\r\n\r\n", count * 64);
+        int len = snprintf(buf, sizeof(buf), "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %lu\r\n\r\n",
+                           count * 64);
 
         if (send(fd, buf, (size_t)len, 0) != len)
                 exit(2);

@@ -28,7 +28,8 @@ static void drain(struct ring *ring)
         futex_set(&ring->header->flush_done, wanted);
 }
 
-/* OTEL_SERVICE_NAME says what is played: "busy" never leaves third-party code, "rotten" does not even begin. */
+/* OTEL_SERVICE_NAME says what is played: "busy" never leaves third-party code, "rotten" does not even begin.
+ */
 static bool plays(const struct inproc *inproc, char role)
 {
         return inproc->config->service_name[0] == role;

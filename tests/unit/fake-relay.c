@@ -51,9 +51,10 @@ static void report(unsigned records)
         out = fopen(draft, "w");
         if (!out)
                 exit(1);
-        fprintf(out, "pid %d sid %d fds %u plain %d preload %d endpoint %s proxy %s cwd %s records %u\n", getpid(),
-                getsid(0), inherited, signals_plain(), getenv("LD_PRELOAD") != NULL,
-                getenv("OTEL_EXPORTER_OTLP_ENDPOINT"), getenv("http_proxy"), getcwd(cwd, sizeof(cwd)), records);
+        fprintf(out, "pid %d sid %d fds %u plain %d preload %d endpoint %s proxy %s cwd %s records %u\n",
+                getpid(), getsid(0), inherited, signals_plain(), getenv("LD_PRELOAD") != NULL,
+                getenv("OTEL_EXPORTER_OTLP_ENDPOINT"), getenv("http_proxy"), getcwd(cwd, sizeof(cwd)),
+                records);
         fclose(out);
         if (rename(draft, path))
                 exit(1);

@@ -24,7 +24,8 @@ static inline void host_after_fork(void)
 }
 
 /* @exporter, @relay, @service: values of settings; @home: HOME of a relay. */
-static inline void host_start(const char *exporter, const char *relay, const char *service, const char *home_dir)
+static inline void host_start(const char *exporter, const char *relay, const char *service,
+                              const char *home_dir)
 {
         static char texts[6][600];
         static char *environment[7];

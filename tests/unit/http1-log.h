@@ -10,9 +10,9 @@
 
 #include "agent/proto/http1.h"
 
-#define HTTP1_LOG_TEXT (64 * 1024)
+#define HTTP1_LOG_TEXT  (64 * 1024)
 #define HTTP1_LOG_HEADS 256
-#define HTTP1_LOG_ROOM 1024
+#define HTTP1_LOG_ROOM  1024
 
 struct http1_log {
         struct http1 parser;

@@ -10,9 +10,9 @@
 #include "tests/unit/unit.h"
 
 #define SECOND 1000000000ull
-#define STEP (3600 * SECOND)
-#define MONO (50000 * SECOND)
-#define WALL (1700000000 * SECOND)
+#define STEP   (3600 * SECOND)
+#define MONO   (50000 * SECOND)
+#define WALL   (1700000000 * SECOND)
 
 static _Atomic bool faked;
 static _Atomic uint64_t mono = MONO;

@@ -233,7 +233,6 @@ END_TEST
 
 UNIT_MAIN("conn", test_table_finds_what_was_set, test_table_refuses_numbers_out_of_range,
           test_dup_keeps_the_connection_until_the_last_name, test_setup_is_told_once,
-          test_open_connections_are_told_at_the_end,
-          test_failed_setup_is_told_once, test_abandoned_connect_is_silent,
-          test_unix_peer_has_its_path_and_no_setup_span, test_names_newest_wins_and_long_ones_are_left_out,
-          test_close_storm)
+          test_open_connections_are_told_at_the_end, test_failed_setup_is_told_once,
+          test_abandoned_connect_is_silent, test_unix_peer_has_its_path_and_no_setup_span,
+          test_names_newest_wins_and_long_ones_are_left_out, test_close_storm)

@@ -45,7 +45,9 @@ static struct report report_read(void)
         snprintf(path, sizeof(path), "%s/report", dir);
         in = fopen(path, "r");
         ck_assert_ptr_nonnull(in);
-        ck_assert_int_eq(fscanf(in, "pid %d sid %d fds %u plain %d preload %d endpoint %63s proxy %63s cwd %63s records %u",
+        ck_assert_int_eq(fscanf(in,
+                                "pid %d sid %d fds %u plain %d preload %d endpoint %63s proxy %63s cwd %63s "
+                                "records %u",
                                 &report.pid, &report.sid, &report.fds, &report.plain, &report.preload,
                                 report.endpoint, report.proxy, report.cwd, &report.records),
                          9);

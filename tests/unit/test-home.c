@@ -245,7 +245,8 @@ START_TEST(test_home_span_all_names_of_strangers)
         ck_assert_uint_eq(stat_get(STAT_RELAY_CONNECTED), 0);
         ck_assert_uint_eq(stat_get(STAT_RELAY_STARTED), 0);
         ck_assert_uint_ge(stat_get(STAT_RELAY_FAILED), 1);
-        ck_assert_uint_le(host_descriptors(), before + LIMIT_RELAY_NAMES + 2); /* the ring; the thread's bell */
+        ck_assert_uint_le(host_descriptors(),
+                          before + LIMIT_RELAY_NAMES + 2); /* the ring; the thread's bell */
 }
 END_TEST
 
@@ -545,8 +546,8 @@ END_TEST
 UNIT_MAIN("home", test_home_span_hands_over, test_home_span_meta, test_home_span_stderr_for_console,
           test_home_span_no_stderr_when_closed, test_home_span_exporter_none,
           test_home_span_wakes_a_sleeper_once, test_home_span_names_of_strangers,
-          test_home_span_all_names_of_strangers, test_home_span_name_held_silently,
-          test_home_span_relay_died, test_home_at_exit_relay_died, test_home_flush_without_answer,
-          test_home_flush_not_wanted, test_home_after_fork_own_ring, test_home_after_fork_closes_all,
-          test_home_span_raw_fork, test_home_span_vfork_child, test_home_owns_fd, test_home_lose_fd,
+          test_home_span_all_names_of_strangers, test_home_span_name_held_silently, test_home_span_relay_died,
+          test_home_at_exit_relay_died, test_home_flush_without_answer, test_home_flush_not_wanted,
+          test_home_after_fork_own_ring, test_home_after_fork_closes_all, test_home_span_raw_fork,
+          test_home_span_vfork_child, test_home_owns_fd, test_home_lose_fd,
           test_home_span_numbers_taken_by_the_host, test_home_open_clear_of_another_ring)

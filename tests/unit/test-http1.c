@@ -5,9 +5,9 @@
 #include "tests/unit/http1-messages.h"
 #include "tests/unit/unit.h"
 
-#define TEXT_MAX 200
+#define TEXT_MAX  200
 #define PAIRS_MAX 130 /* up to this length every pair of splits is tried */
-#define GUARDED 4096
+#define GUARDED   4096
 
 static struct http1_log log_whole, log_split;
 static char *guarded;

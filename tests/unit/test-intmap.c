@@ -5,8 +5,8 @@
 #include "tests/unit/unit.h"
 
 #define THREADS 4
-#define KEYS 32
-#define ROUNDS 500
+#define KEYS    32
+#define ROUNDS  500
 
 START_TEST(test_intmap_put_when_new_replaced_and_taken)
 {

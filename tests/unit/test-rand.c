@@ -12,10 +12,10 @@
 #include "agent/base/rand.h"
 #include "tests/unit/unit.h"
 
-#define THREADS 4
+#define THREADS    4
 #define PER_THREAD 250000
-#define ALL (THREADS * PER_THREAD)
-#define FEW 64
+#define ALL        (THREADS * PER_THREAD)
+#define FEW        64
 
 static int by_value(const void *a, const void *b)
 {

@@ -101,8 +101,7 @@ START_TEST(test_real_object_symbol_resolves_indirect_functions)
         void *libc = libc_itself();
 
         for (size_t i = 0; i < sizeof(indirect) / sizeof(indirect[0]); i++)
-                ck_assert_msg(find("libc.so.6", indirect[i]) == dlsym(libc, indirect[i]), "%s",
-                              indirect[i]);
+                ck_assert_msg(find("libc.so.6", indirect[i]) == dlsym(libc, indirect[i]), "%s", indirect[i]);
 }
 END_TEST
 

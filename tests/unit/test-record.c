@@ -179,7 +179,8 @@ END_TEST
 START_TEST(test_record_read_more_attributes_than_we_keep)
 {
         enum { MANY = LIMIT_SPAN_ATTRS + 10 };
-        static _Alignas(8) unsigned char bytes[sizeof(struct record_span) + MANY * sizeof(struct record_attr)];
+        static _Alignas(
+                8) unsigned char bytes[sizeof(struct record_span) + MANY * sizeof(struct record_attr)];
         struct record_span *head = (struct record_span *)(void *)bytes;
         struct span span = plain_span(), back;
 

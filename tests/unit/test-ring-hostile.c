@@ -196,7 +196,8 @@ START_TEST(test_ring_pop_hostile_words)
                                      word_make(WORD_COMMITTED, noise() % (LIMIT_RECORD * 2), ring.tail));
                 atomic_store(&ring.header->head,
                              noise() & 3 ? mark_advance(ring.tail, noise() % ring.cells, noise()) : noise());
-                ck_assert_uint_le(ring_pop(&ring, buf, noise() & 1, NOW + (uint64_t)round * 1000000000), LIMIT_RECORD);
+                ck_assert_uint_le(ring_pop(&ring, buf, noise() & 1, NOW + (uint64_t)round * 1000000000),
+                                  LIMIT_RECORD);
                 ck_assert_uint_le(ring_pending(&ring), 100);
                 (void)ring_sleep(&ring, 0);
         }
@@ -256,10 +257,10 @@ START_TEST(test_ring_attach_bad_headers)
         ck_assert_int_eq(attach(&good, size + 4096, F_SEAL_SHRINK), -EINVAL);
         ck_assert_int_eq(attach(&good, size - 4096, F_SEAL_SHRINK), -EINVAL);
         ck_assert_int_eq(attach(&good, sizeof(good) - 1, F_SEAL_SHRINK), -EINVAL);
-#define BAD(field, value)                                                                \
-        do {                                                                             \
-                bad = good;                                                              \
-                bad.field = (value);                                                     \
+#define BAD(field, value)                                                     \
+        do {                                                                  \
+                bad = good;                                                   \
+                bad.field = (value);                                          \
                 ck_assert_int_eq(attach(&bad, size, F_SEAL_SHRINK), -EINVAL); \
         } while (0)
         BAD(magic, 0);

@@ -6,8 +6,8 @@
 #include "tests/unit/unit.h"
 
 #define THREADS 4
-#define ROUNDS 20000
-#define HELD 8
+#define ROUNDS  20000
+#define HELD    8
 
 struct object {
         uint64_t link; /* the slab's while the object is free */

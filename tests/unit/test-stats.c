@@ -8,7 +8,7 @@
 #include "tests/unit/unit.h"
 
 #define THREADS 4
-#define ADDS 10000
+#define ADDS    10000
 
 static _Atomic uint64_t cells[STAT_COUNT];
 static _Atomic uint64_t more_cells[STAT_COUNT];

@@ -318,8 +318,8 @@ END_TEST
 
 START_TEST(test_own_context_is_respected)
 {
-        static const char own[] =
-                "GET / HTTP/1.1\r\nHost: a\r\nTraceParent: 00-12345678901234567890123456789012-1234567890123456-01\r\n\r\n";
+        static const char own[] = "GET / HTTP/1.1\r\nHost: a\r\nTraceParent: "
+                                  "00-12345678901234567890123456789012-1234567890123456-01\r\n\r\n";
 
         for (size_t split = 1; split < strlen(own); split++) {
                 connect_now();
@@ -336,8 +336,9 @@ END_TEST
 
 START_TEST(test_unknown_protocol_tells_setup)
 {
-        static const char *const first[] = {"\x16\x03\x01\x02\x00\x01", "SSH-2.0-x\r\n", "get key\r\n", "EHLO me\r\n",
-                                            "*1\r\n$4\r\nPING\r\n", "GET key\r\n"};
+        static const char *const first[] = {
+                "\x16\x03\x01\x02\x00\x01", "SSH-2.0-x\r\n", "get key\r\n", "EHLO me\r\n",
+                "*1\r\n$4\r\nPING\r\n",     "GET key\r\n"};
 
         connect_now();
         ck_assert_int_eq(host_send(first[_i], strlen(first[_i]), take_all), (ssize_t)strlen(first[_i]));
@@ -422,12 +423,14 @@ END_TEST
 
 START_TEST(test_upgrade_is_opaque)
 {
-        static const char ws[] = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        static const char ws[] =
+                "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
         static const char frame[] = "GET / HTTP/1.1\r\n\r\n"; /* looks like a request, is a frame */
 
         connect_now();
         host_send(ws, strlen(ws), take_all);
-        host_recv("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81\x02hi");
+        host_recv("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: "
+                  "Upgrade\r\n\r\n\x81\x02hi");
         ck_assert_uint_eq(told_count, 1);
         ck_assert_int_eq(told[0].status, 101);
         wire_len = 0;

@@ -130,6 +130,6 @@ START_TEST(test_sys_readable_when_it_is_and_is_not)
 }
 END_TEST
 
-UNIT_MAIN("sys", test_sys_readable_when_it_is_and_is_not, test_sys_call_when_it_fails, test_sys_call_when_it_works,
-          test_sys_fd_high_when_limit_permits, test_sys_fd_high_when_limit_is_low,
-          test_sys_fd_high_when_high_numbers_are_taken)
+UNIT_MAIN("sys", test_sys_readable_when_it_is_and_is_not, test_sys_call_when_it_fails,
+          test_sys_call_when_it_works, test_sys_fd_high_when_limit_permits,
+          test_sys_fd_high_when_limit_is_low, test_sys_fd_high_when_high_numbers_are_taken)

@@ -5,9 +5,9 @@
 #include "tests/unit/unit.h"
 
 #define TRACE "12345678901234567890123456789012"
-#define SPAN "1234567890123456"
-#define IDS TRACE "-" SPAN
-#define GOOD "00-" IDS "-01"
+#define SPAN  "1234567890123456"
+#define IDS   TRACE "-" SPAN
+#define GOOD  "00-" IDS "-01"
 
 static bool parse(const char *value, struct trace_context *ret_context)
 {
