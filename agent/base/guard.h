@@ -23,6 +23,7 @@ struct thread_state {
         uint32_t reserved;
         uintptr_t guard_at;                      /* stack pointer where the guard was taken */
         uintptr_t readable_first, readable_last; /* pages of the buffer that was last found readable */
+        uintptr_t readable_array;                /* page of the host's iovecs or message that was */
 };
 
 extern __thread struct thread_state thread_state

@@ -18,6 +18,11 @@ bool tap_net_tracked(int fd)
         return conn_table_has(fd) && !guard_passes();
 }
 
+bool tap_net_any_tracked(void)
+{
+        return conn_table_count() != 0;
+}
+
 /* The connection behind @fd, owned by this process; NULL: leave it alone. */
 static struct conn *conn_take(int fd)
 {

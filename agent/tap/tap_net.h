@@ -19,6 +19,9 @@ struct conn;
 /* Is there anything to do for this descriptor? Context: signal. */
 bool tap_net_tracked(int fd);
 
+/* Is any descriptor of the process tracked at all? Context: signal. */
+bool tap_net_any_tracked(void);
+
 /* --- outgoing bytes --- */
 
 /*

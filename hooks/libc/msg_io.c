@@ -120,13 +120,13 @@ static ssize_t open_with_message(int fd, const struct msghdr *message, int flags
 
 HOOK_EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
-        if (UNLIKELY((uintptr_t)message < TRANSFER_FIRST_PAGE))
+        bool opens = UNLIKELY(flags & MSG_FASTOPEN), tracked = tap_net_tracked(fd);
+
+        if (LIKELY(!opens && !tracked) || !transfer_array_readable(message, sizeof(*message)))
                 return REAL(sendmsg)(fd, message, flags);
-        if (UNLIKELY(flags & MSG_FASTOPEN) && opens_connection(flags, message->msg_name))
+        if (opens && opens_connection(flags, message->msg_name))
                 return open_with_message(fd, message, flags);
-        if (LIKELY(!tap_net_tracked(fd)))
-                return REAL(sendmsg)(fd, message, flags);
-        return message_out(fd, message, flags);
+        return tracked ? message_out(fd, message, flags) : REAL(sendmsg)(fd, message, flags);
 }
 
 HOOK_EXPORT ssize_t recv(int fd, void *buf, size_t n, int flags)

@@ -40,7 +40,8 @@ static int send_each(int fd, struct mmsghdr *messages, unsigned count, int flags
 
 HOOK_EXPORT int sendmmsg(int fd, struct mmsghdr *vmessages, unsigned int vlen, int flags)
 {
-        if (LIKELY(!tap_net_tracked(fd)) || vlen == 0 || (uintptr_t)vmessages < TRANSFER_FIRST_PAGE)
+        if (LIKELY(!tap_net_tracked(fd)) || vlen == 0 ||
+            !transfer_array_readable(vmessages, MIN(vlen, MANY_MAX) * sizeof(*vmessages)))
                 return REAL(sendmmsg)(fd, vmessages, vlen, flags);
         return send_each(fd, vmessages, vlen, flags);
 }

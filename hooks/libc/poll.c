@@ -2,6 +2,7 @@
 /* poll, select and epoll. */
 #include <string.h>
 
+#include "agent/base/sys.h"
 #include "hooks/libc/wait.h"
 
 HOOK_EXPORT int poll(struct pollfd *fds, nfds_t nfds, int timeout)
@@ -31,7 +32,16 @@ struct select_sets {
 static void select_remember(struct select_sets *sets, int nfds, const fd_set *readfds, const fd_set *writefds,
                             bool limited)
 {
-        sets->nfds = limited && nfds > 0 && nfds <= FD_SETSIZE ? nfds : 0;
+        size_t bytes =
+                nfds > 0 && nfds <= FD_SETSIZE ? (size_t)(nfds + NFDBITS - 1) / NFDBITS * sizeof(fd_mask) : 0;
+
+        sets->nfds = 0;
+        if (!limited || !bytes || !tap_net_any_tracked())
+                return;
+        /* Sets that cannot be read are for the kernel to refuse. */
+        if ((readfds && !sys_readable(readfds, bytes)) || (writefds && !sys_readable(writefds, bytes)))
+                return;
+        sets->nfds = nfds;
         for (int i = 0; i * NFDBITS < sets->nfds; i++)
                 sets->either[i] =
                         (readfds ? readfds->fds_bits[i] : 0) | (writefds ? writefds->fds_bits[i] : 0);

@@ -4,6 +4,7 @@
  * What all hooks that move bytes have in common. Wrappers ask tap_net_tracked() first; what is here
  * runs only for connections that we look at.
  */
+#include "agent/base/sys.h"
 #include "agent/tap/tap_net.h"
 #include "hooks/hook.h"
 
@@ -14,11 +15,28 @@
 #define TRANSFER_AS_IS (MSG_OOB | MSG_ZEROCOPY)
 
 #define TRANSFER_FIRST_PAGE 4096
+#define TRANSFER_IOV_MAX    1024 /* the kernel refuses more */
+
+/* The host's own iovecs or message: they mostly stand in the same frame, so the kernel is asked once per
+ * page. */
+static inline bool transfer_array_readable(const void *array, size_t len)
+{
+        uintptr_t first = (uintptr_t)array / TRANSFER_FIRST_PAGE;
+        uintptr_t last = ((uintptr_t)array + len - 1) / TRANSFER_FIRST_PAGE;
+
+        if (LIKELY(first == last && first == thread_state.readable_array))
+                return true;
+        if (!sys_readable(array, len))
+                return false;
+        thread_state.readable_array = last;
+        return true;
+}
 
 /* Could these buffers be read? Those that cannot be are for the kernel to refuse, not for us to crash on. */
 static inline bool transfer_readable(const struct iovec *iov, int iovcnt)
 {
-        if (iovcnt <= 0 || (uintptr_t)iov < TRANSFER_FIRST_PAGE)
+        if (iovcnt <= 0 || iovcnt > TRANSFER_IOV_MAX ||
+            !transfer_array_readable(iov, (size_t)iovcnt * sizeof(*iov)))
                 return false;
         for (int i = 0; i < iovcnt; i++)
                 if (iov[i].iov_len && (uintptr_t)iov[i].iov_base < TRANSFER_FIRST_PAGE)

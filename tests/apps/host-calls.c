@@ -265,6 +265,7 @@ static void pointers(void)
         struct iovec bad_vector[2] = {{bad, 8}, {buffer, 8}};
         struct msghdr message = {.msg_iov = bad_vector, .msg_iovlen = 2};
         struct mmsghdr many = {.msg_hdr = message};
+        struct timeval limit = {.tv_usec = 1000};
         int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
 
         SHOW(bind(listener, (struct sockaddr *)&here, len) + listen(listener, 1));
@@ -274,6 +275,10 @@ static void pointers(void)
         SHOW(connect(fd, (struct sockaddr *)&here, sizeof(here)));
         SHOW(recvmsg(fd, bad, MSG_DONTWAIT));
         SHOW(readv(fd, bad, 2));
+        SHOW(writev(fd, bad, 2));
+        SHOW(sendmsg(fd, bad, 0));
+        SHOW(sendmmsg(fd, bad, 1, 0));
+        SHOW(select(1, bad, NULL, NULL, &limit));
         SHOW(send(fd, bad, 8, 0));
         SHOW(write(fd, bad, 8));
         SHOW(writev(fd, bad_vector, 2));

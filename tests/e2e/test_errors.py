@@ -4,7 +4,9 @@ import socket
 
 import pytest
 
+from conftest import own_mounts
 from http_spans import check_http, pair
+from paths import LAUNCHER
 from test_clients import CLIENTS, both
 
 FAILING = ["curl", "wget", "python-urllib"]
@@ -101,6 +103,47 @@ def test_the_answer_is_no_http(run, origin, spans, client):
         assert (span.status, span.attributes["error.type"]) == ("ERROR", "CURLE_UNSUPPORTED_PROTOCOL")
     else:
         assert (span.status, span.attributes["otel.instrument.incomplete"]) == ("UNSET", True)
+
+
+SLOW_CONNECT = """
+import socket
+listener = socket.socket()
+listener.bind(("127.0.0.1", 0))
+listener.listen(0)
+full = [socket.create_connection(listener.getsockname())]  # the backlog has room for this one
+late = [socket.socket() for _ in range(3)]
+for s in late[:2]:
+    s.setblocking(False)
+    s.connect_ex(listener.getsockname())
+late[2].setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 300)
+try:
+    late[2].connect(listener.getsockname())
+except OSError as error:
+    print(error.strerror)
+"""
+UNREACHABLE = """
+import socket
+try:
+    socket.create_connection(("127.0.0.1", 80))
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+def test_a_connect_that_times_out(run, sink):
+    result = run.both(["/usr/bin/python3", "-c", SLOW_CONNECT])
+    assert result.stdout == b"Connection timed out\n"
+    spans = sink.wait(1, 15)
+    assert ("connect", "ERROR", "ETIMEDOUT") in {(s.name, s.status, s.attributes.get("error.type")) for s in spans}
+
+
+@own_mounts
+def test_a_network_that_is_unreachable(run):
+    """In a network without any interface up, where no sink is either: the console tells."""
+    result = run(["unshare", "-n", LAUNCHER, "--traces_exporter", "console", "/usr/bin/python3", "-c", UNREACHABLE],
+                 instrumented=False)
+    assert (result.stdout, result.status) == (b"Network is unreachable\n", 0)
+    assert result.stderr.count(b"connect 127.0.0.1:80") == 1 and b"ERROR ENETUNREACH" in result.stderr
 
 
 def test_a_timeout_of_the_client(run, origin, spans):
