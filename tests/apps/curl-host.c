@@ -5,6 +5,7 @@
  */
 #include <curl/curl.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,12 +232,20 @@ static void multi_unread(const char *url)
         curl_easy_cleanup(bad);
 }
 
+static bool is_sent(CURL *easy)
+{
+        long bytes = 0;
+
+        curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &bytes);
+        return bytes > 0;
+}
+
 /* Taken out in flight, in all three ways; the handles are used again afterwards. */
 static void multi_remove(const char *url)
 {
         CURLM *multi = curl_multi_init();
-        CURL *removed = make(url, "/slow/300"), *freed = make(url, "/slow/300"),
-             *left = make(url, "/slow/300");
+        CURL *removed = make(url, "/slow/900"), *freed = make(url, "/slow/900"),
+             *left = make(url, "/slow/900");
         struct curl_slist *list = curl_slist_append(NULL, "X-Mine: 1");
         int running = 0;
 
@@ -244,10 +253,10 @@ static void multi_remove(const char *url)
         curl_multi_add_handle(multi, removed);
         curl_multi_add_handle(multi, freed);
         curl_multi_add_handle(multi, left);
-        for (int i = 0; i < 5; i++) {
+        do {
                 curl_multi_perform(multi, &running);
                 curl_multi_poll(multi, NULL, 0, 20, NULL);
-        }
+        } while (running == 3 && !(is_sent(removed) && is_sent(freed) && is_sent(left)));
         printf("running %d\n", running);
         curl_multi_remove_handle(multi, removed);
         curl_easy_cleanup(freed);

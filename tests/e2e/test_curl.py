@@ -280,7 +280,7 @@ SCENARIOS = {
                      ("/status/500", 500, "500"), ("/hangup", None, "hangup")],
     "multi-late": [("/quick", *OK), ("/slow/200", *OK)],
     "multi-unread": [("/good", *OK), ("/hangup", None, "_OTHER"), ("/good", *OK)],
-    "multi-remove": [("/slow/300", None, None)] * 3 + [("/slow/300", *OK)] * 2,
+    "multi-remove": [("/slow/900", None, None)] * 3 + [("/slow/900", *OK)] * 2,
     "multi-list-late": [("/slow/50", *OK)],
     "nested": [("/outer", *OK), ("/inner", *OK)],
     "url-object": [("/object", *OK)],
