@@ -88,8 +88,3 @@ void lifecycle_stop(void)
                 }
         });
 }
-
-bool lifecycle_own_memory(void)
-{
-        return process_own_memory();
-}

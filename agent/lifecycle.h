@@ -24,7 +24,3 @@ void lifecycle_after_fork_child(void);
 
 /* A normal end is near: exit, _exit, quick_exit, exec. May be called more than once. Context: hook. */
 void lifecycle_stop(void);
-
-/* False in a vfork child, which must leave the parent's tables alone (process_own_memory()). Context: signal.
- */
-bool lifecycle_own_memory(void);

@@ -104,16 +104,11 @@ ssize_t tap_net_out(int fd, const struct iovec *iov, int iovcnt, tap_emit_fn *em
         return result;
 }
 
-bool tap_net_out_unseen_begin(int fd)
-{
-        /* Nothing of ours can be left over here: it always stands before the blank line of a head, which the
-         * host must send through tap_net_out() first. A host that skips it leaves a broken request behind
-         * with or without us. */
-        (void)fd;
-        return true;
-}
-
-void tap_net_out_unseen_end(int fd, ssize_t n)
+/*
+ * Nothing of ours can be left over here: it always stands before the blank line of a head, which the host
+ * must send through tap_net_out() first.
+ */
+void tap_net_out_unseen(int fd, ssize_t n)
 {
         OBSERVE({
                 struct conn *conn = n > 0 ? conn_take(fd) : NULL;

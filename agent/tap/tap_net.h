@@ -41,14 +41,8 @@ typedef ssize_t tap_emit_fn(void *call, const struct iovec *iov, int iovcnt);
  */
 ssize_t tap_net_out(int fd, const struct iovec *iov, int iovcnt, tap_emit_fn *emit, void *call);
 
-/**
- * tap_net_out_unseen_begin() / _end() - sendfile, splice to a tracked descriptor: bytes that we do not see
- *
- * begin first sends what an earlier short write left of ours; false: that would block or failed, the
- * host is told -1 with errno as set.
- */
-bool tap_net_out_unseen_begin(int fd);
-void tap_net_out_unseen_end(int fd, ssize_t n);
+/* sendfile, splice and the like moved @n bytes to a tracked descriptor that we did not see. Context: hook. */
+void tap_net_out_unseen(int fd, ssize_t n);
 
 /* --- incoming bytes: around the real call --- */
 

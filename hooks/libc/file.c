@@ -6,15 +6,12 @@
 #include "hooks/hook.h"
 
 /* The real call, with what it moved to @to marked as bytes that we did not see. */
-#define UNSEEN_OUT(to, call)                            \
-        ({                                              \
-                ssize_t n_ = -1;                        \
-                                                        \
-                if (tap_net_out_unseen_begin(to)) {     \
-                        n_ = (call);                    \
-                        tap_net_out_unseen_end(to, n_); \
-                }                                       \
-                n_;                                     \
+#define UNSEEN_OUT(to, call)                \
+        ({                                  \
+                ssize_t n_ = (call);        \
+                                            \
+                tap_net_out_unseen(to, n_); \
+                n_;                         \
         })
 
 HOOK_EXPORT ssize_t sendfile(int out_fd, int in_fd, off_t *offset, size_t count)

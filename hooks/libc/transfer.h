@@ -46,12 +46,9 @@ static inline bool transfer_readable(const struct iovec *iov, int iovcnt)
 
 static inline ssize_t transfer_out_unseen(int fd, tap_emit_fn *emit, void *call)
 {
-        ssize_t n;
+        ssize_t n = emit(call, NULL, 0);
 
-        if (!tap_net_out_unseen_begin(fd))
-                return -1;
-        n = emit(call, NULL, 0);
-        tap_net_out_unseen_end(fd, n);
+        tap_net_out_unseen(fd, n);
         return n;
 }
 
