@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include "export/refine_attr.h"
 #include "export/utf8.h"
 
 _Static_assert(SEMCONV_FIRST_RAW <= 64, "struct refine_draft keeps a bit per exported key");
@@ -14,28 +15,14 @@ static const char *const semconv_names[SEMCONV_COUNT] = {
 #undef X
 };
 
-static const struct attr *draft_find(const struct refine_draft *draft, enum semconv key, enum attr_type type)
-{
-        const struct span *raw = draft->raw;
-
-        for (unsigned i = 0; i < raw->attr_count && i < LIMIT_SPAN_ATTRS; i++)
-                if (raw->attrs[i].key == key && raw->attrs[i].type == type)
-                        return &raw->attrs[i];
-        return NULL;
-}
-
 struct slice refine_draft_str(const struct refine_draft *draft, enum semconv key)
 {
-        const struct attr *attr = draft_find(draft, key, ATTR_STR);
-
-        return attr ? attr->str : SLICE_NULL;
+        return refine_attr_str(draft->raw, key);
 }
 
 int64_t refine_draft_int(const struct refine_draft *draft, enum semconv key)
 {
-        const struct attr *attr = draft_find(draft, key, ATTR_INT);
-
-        return attr ? attr->num : 0;
+        return refine_attr_int(draft->raw, key);
 }
 
 static struct out_attr *draft_slot(struct refine_draft *draft, enum semconv key, enum attr_type type)
@@ -111,7 +98,7 @@ static struct refine_peer peer_v6(struct slice bytes)
 
 struct refine_peer refine_draft_peer(const struct refine_draft *draft)
 {
-        const struct attr *attr = draft_find(draft, SEMCONV_RAW_PEER, ATTR_BYTES);
+        const struct attr *attr = refine_attr(draft->raw, SEMCONV_RAW_PEER, ATTR_BYTES);
         sa_family_t family;
 
         if (!attr || attr->str.len < sizeof(family))

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "agent/base/load.h"
+#include "export/refine_attr.h"
 
 #define HELD_TRIED 16 /* addresses of one look-up that are remembered as tried */
 
@@ -17,31 +18,9 @@ struct refine_held {
         char text[];
 };
 
-static const struct attr *find_attr(const struct span *span, enum semconv key, enum attr_type type)
-{
-        for (unsigned i = 0; i < span->attr_count && i < LIMIT_SPAN_ATTRS; i++)
-                if (span->attrs[i].key == key && span->attrs[i].type == type)
-                        return &span->attrs[i];
-        return NULL;
-}
-
-static int64_t find_int(const struct span *span, enum semconv key)
-{
-        const struct attr *attr = find_attr(span, key, ATTR_INT);
-
-        return attr ? attr->num : 0;
-}
-
-static struct slice find_name(const struct span *span)
-{
-        const struct attr *attr = find_attr(span, SEMCONV_RAW_NAME, ATTR_STR);
-
-        return attr ? attr->str : SLICE_NULL;
-}
-
 static uint64_t peer_hash(const struct span *span)
 {
-        const struct attr *attr = find_attr(span, SEMCONV_RAW_PEER, ATTR_BYTES);
+        const struct attr *attr = refine_attr(span, SEMCONV_RAW_PEER, ATTR_BYTES);
 
         return attr ? hash_bytes(attr->str.p, attr->str.len, HASH_SEED) : 0;
 }
@@ -72,7 +51,7 @@ static struct refine_held *held_new(const struct span *raw)
         keep(&text, &held->span.context.tracestate);
         for (unsigned i = 0; i < count; i++)
                 keep(&text, &held->span.attrs[i].str);
-        held->name = find_name(&held->span);
+        held->name = refine_attr_str(&held->span, SEMCONV_RAW_NAME);
         return held;
 }
 
@@ -146,10 +125,11 @@ static void append(struct refine_hold *hold, struct refine_held *held)
 bool refine_hold_take(struct refine_hold *hold, const struct span *raw, refine_hold_release_fn *release,
                       void *ctx)
 {
-        bool lookup_failed = find_int(raw, SEMCONV_RAW_EAI) && find_name(raw).len;
+        bool lookup_failed =
+                refine_attr_int(raw, SEMCONV_RAW_EAI) && refine_attr_str(raw, SEMCONV_RAW_NAME).len;
         bool connect_failed =
-                find_int(raw, SEMCONV_RAW_ERRNO) || find_attr(raw, SEMCONV_ERROR_TYPE, ATTR_STR);
-        int64_t lookup = find_int(raw, SEMCONV_RAW_LOOKUP);
+                refine_attr_int(raw, SEMCONV_RAW_ERRNO) || refine_attr(raw, SEMCONV_ERROR_TYPE, ATTR_STR);
+        int64_t lookup = refine_attr_int(raw, SEMCONV_RAW_LOOKUP);
         uint64_t address = peer_hash(raw);
         struct refine_held *held;
 
@@ -171,8 +151,8 @@ bool refine_hold_take(struct refine_hold *hold, const struct span *raw, refine_h
 
 void refine_hold_drop(struct refine_hold *hold, const struct span *superseded)
 {
-        int64_t lookup = find_int(superseded, SEMCONV_RAW_LOOKUP);
-        struct slice name = find_name(superseded);
+        int64_t lookup = refine_attr_int(superseded, SEMCONV_RAW_LOOKUP);
+        struct slice name = refine_attr_str(superseded, SEMCONV_RAW_NAME);
         struct refine_held **at = &hold->first;
 
         while (*at) {

@@ -1,44 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* For tests of the worker: one with its settings and its collector, driven until something is true. */
-#include <stdio.h>
-
 #include "export/export.h"
 #include "export/meter.h"
 #include "tests/unit/client.h"
 #include "tests/unit/collector.h"
-
-#define DEADLINE_MS 20000 /* of everything that is awaited; never reached in a good run */
+#include "tests/unit/settings.h"
 
 /* A worker with its settings, and one process's ring. */
 struct bench {
-        char texts[16][256];
-        char *envp[17];
-        unsigned count;
+        struct settings settings;
         struct config config;
         struct worker *worker;
         struct collector *collector;
 };
 
-static inline void setting(struct bench *bench, const char *name, const char *value)
-{
-        ck_assert_uint_lt(bench->count, 16);
-        ck_assert_int_lt(snprintf(bench->texts[bench->count], 256, "%s=%s", name, value), 256);
-        bench->envp[bench->count] = bench->texts[bench->count];
-        bench->count++;
-}
-
-static inline void setting_port(struct bench *bench, uint16_t port)
-{
-        char url[64];
-
-        (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
-        setting(bench, "OTEL_EXPORTER_OTLP_ENDPOINT", url);
-}
-
 static inline void bench_start(struct bench *bench)
 {
-        config_load(&bench->config, bench->envp, NULL, NULL);
+        config_load(&bench->config, bench->settings.envp, NULL, NULL);
         bench->worker = worker_new(&bench->config, false);
         ck_assert_ptr_nonnull(bench->worker);
 }
@@ -47,7 +26,7 @@ static inline void bench_start(struct bench *bench)
 static inline void bench_collector(struct bench *bench, const struct reply *plan, size_t len)
 {
         bench->collector = collector_start(0, plan, len);
-        setting_port(bench, collector_port(bench->collector));
+        setting_port(&bench->settings, collector_port(bench->collector));
 }
 
 static inline void bench_done(struct bench *bench)

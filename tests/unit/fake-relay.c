@@ -10,12 +10,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "agent/ring/handover.h"
 #include "agent/ring/ring.h"
+#include "tests/unit/handed.h"
 
 static unsigned inherited; /* descriptors */
 
@@ -60,35 +59,16 @@ static void report(unsigned records)
                 exit(1);
 }
 
-/* Return: the ring's descriptor, or -1. */
-static int hand_over_take(int client)
-{
-        struct handover text;
-        struct iovec iov = {&text, sizeof(text)};
-        union {
-                char bytes[CMSG_SPACE(2 * sizeof(int))];
-                struct cmsghdr head;
-        } control;
-        struct msghdr message = {
-                .msg_iov = &iov,
-                .msg_iovlen = 1,
-                .msg_control = &control,
-                .msg_controllen = sizeof(control),
-        };
-
-        if (recvmsg(client, &message, 0) != (ssize_t)sizeof(text) || text.magic != HANDOVER_MAGIC)
-                return -1;
-        return *(int *)(void *)CMSG_DATA(&control.head);
-}
-
 static void serve(int client)
 {
         static char record[LIMIT_RECORD];
         unsigned records = 0;
+        struct handover text;
         struct ring ring;
+        int fds[2];
         char what;
 
-        if (ring_attach(&ring, hand_over_take(client)))
+        if (handed_over(client, &text, fds) < 1 || ring_attach(&ring, fds[0]))
                 return;
         do {
                 uint32_t wanted = atomic_load(&ring.header->flush_wanted);

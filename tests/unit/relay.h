@@ -13,13 +13,10 @@
 #include "agent/ring/handover.h"
 #include "tests/unit/client.h"
 #include "tests/unit/collector.h"
-
-#define DEADLINE_MS 20000 /* of everything that is awaited; never reached in a good run */
+#include "tests/unit/settings.h"
 
 struct relay {
-        char texts[12][256];
-        char *envp[13];
-        unsigned count;
+        struct settings settings;
         struct sockaddr_un name;
         socklen_t name_len;
         pid_t pid;
@@ -27,14 +24,6 @@ struct relay {
         int keeper; /* a client that says nothing: until it goes, the relay stays however slow the test is */
         struct collector *collector;
 };
-
-static inline void setting(struct relay *relay, const char *name, const char *value)
-{
-        ck_assert_uint_lt(relay->count, 12);
-        ck_assert_int_lt(snprintf(relay->texts[relay->count], 256, "%s=%s", name, value), 256);
-        relay->envp[relay->count] = relay->texts[relay->count];
-        relay->count++;
-}
 
 /* A name of this test's own, bound and listening as the first program would do it. Return: -1 if taken. */
 static inline int relay_listen(struct relay *relay)
@@ -73,7 +62,7 @@ static inline void relay_exec(struct relay *relay, int listen_fd)
         if (relay->nofile && setrlimit(RLIMIT_NOFILE, &(struct rlimit){relay->nofile, relay->nofile}) < 0)
                 _exit(96);
         setsid();
-        execve(path, argv, relay->envp);
+        execve(path, argv, relay->settings.envp);
         _exit(98);
 }
 
@@ -110,12 +99,9 @@ static inline void relay_release(struct relay *relay)
 
 static inline void relay_with_collector(struct relay *relay, const char *linger_ms)
 {
-        char url[64];
-
         relay->collector = collector_start(0, NULL, 0);
-        (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", collector_port(relay->collector));
-        setting(relay, "OTEL_EXPORTER_OTLP_ENDPOINT", url);
-        setting(relay, "OTEL_INSTRUMENT_RELAY_LINGER", linger_ms);
+        setting_port(&relay->settings, collector_port(relay->collector));
+        setting(&relay->settings, "OTEL_INSTRUMENT_RELAY_LINGER", linger_ms);
         relay_start(relay);
 }
 

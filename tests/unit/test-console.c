@@ -58,18 +58,14 @@ static struct out_span with_url(struct out_span span, const char *url, int statu
 static const char *printed(const struct encode_group *groups, size_t count)
 {
         static char text[65536];
-        size_t len = 0;
         int fds[2];
-        ssize_t n;
 
         ck_assert_int_eq(pipe(fds), 0);
         ck_assert_int_ge(fcntl(fds[1], F_SETPIPE_SZ, (int)sizeof(text)), 0);
         console_write(fds[1], groups, count);
         close(fds[1]);
-        while ((n = read(fds[0], text + len, sizeof(text) - 1 - len)) > 0)
-                len += (size_t)n;
+        ck_assert_int_eq(unit_read_all(fds[0], text, sizeof(text)), 0);
         close(fds[0]);
-        text[len] = '\0';
         return text;
 }
 
@@ -182,17 +178,13 @@ static const char *on_terminal(const struct encode_group *group, unsigned short 
 {
         static char text[4096];
         struct winsize size = {.ws_col = columns, .ws_row = 24};
-        size_t len = 0;
         int master, slave;
-        ssize_t n;
 
         ck_assert_int_eq(openpty(&master, &slave, NULL, NULL, &size), 0);
         console_write(slave, group, 1);
         close(slave);
-        while ((n = read(master, text + len, sizeof(text) - 1 - len)) > 0)
-                len += (size_t)n;
+        (void)unit_read_all(master, text, sizeof(text)); /* a terminal ends with an error */
         close(master);
-        text[len] = '\0';
         return text;
 }
 

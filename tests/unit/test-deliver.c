@@ -52,7 +52,7 @@ static const struct {
 
 static void expect_answer(unsigned row)
 {
-        struct bench bench = {.count = 0};
+        struct bench bench = {.settings.count = 0};
 
         bench_collector(&bench, &answers[row].reply, 1);
         bench_start(&bench);
@@ -81,11 +81,11 @@ END_TEST
 START_TEST(test_deliver_step_when_black_hole)
 {
         static const struct reply plan[] = {{.kind = REPLY_NEVER}};
-        struct bench bench = {.count = 0};
+        struct bench bench = {.settings.count = 0};
         uint64_t begin = clock_mono_ns();
 
         bench_collector(&bench, plan, 1);
-        setting(&bench, "OTEL_EXPORTER_OTLP_TIMEOUT", "500");
+        setting(&bench.settings, "OTEL_EXPORTER_OTLP_TIMEOUT", "500");
         bench_start(&bench);
         short_process(&bench, 2);
         UNTIL(&bench, count(&bench, METER_FAILED_DEADLINE) == 2);
@@ -99,15 +99,15 @@ END_TEST
 
 START_TEST(test_deliver_step_when_refused_then_back)
 {
-        struct bench bench = {.count = 0};
+        struct bench bench = {.settings.count = 0};
         uint16_t port = collector_free_port();
         char text[4096];
         int fds[2];
 
         ck_assert_int_eq(pipe2(fds, O_NONBLOCK), 0);
         log_set_target((struct log_target){.level = LOG_WARN, .fd = fds[1]});
-        setting_port(&bench, port);
-        setting(&bench, "OTEL_EXPORTER_OTLP_HEADERS", "authorization=geheim");
+        setting_port(&bench.settings, port);
+        setting(&bench.settings, "OTEL_EXPORTER_OTLP_HEADERS", "authorization=geheim");
         bench_start(&bench);
         short_process(&bench, 5);
         UNTIL(&bench, poll(&(struct pollfd){.fd = fds[0], .events = POLLIN}, 1, 0) == 1); /* it says so */
@@ -127,11 +127,11 @@ END_TEST
 
 START_TEST(test_deliver_step_when_refused_for_good)
 {
-        struct bench bench = {.count = 0};
+        struct bench bench = {.settings.count = 0};
 
-        setting_port(&bench, collector_free_port());
-        setting(&bench, "OTEL_EXPORTER_OTLP_TIMEOUT", "1500");
-        setting(&bench, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "5");
+        setting_port(&bench.settings, collector_free_port());
+        setting(&bench.settings, "OTEL_EXPORTER_OTLP_TIMEOUT", "1500");
+        setting(&bench.settings, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "5");
         bench_start(&bench);
         short_process(&bench, 10);
         UNTIL(&bench, count(&bench, METER_FAILED_DEADLINE) == 5);
@@ -144,9 +144,9 @@ END_TEST
 
 START_TEST(test_deliver_new_when_endpoint_is_bad)
 {
-        struct bench bench = {.count = 0};
+        struct bench bench = {.settings.count = 0};
 
-        setting(&bench, "OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://nowhere");
+        setting(&bench.settings, "OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://nowhere");
         bench_start(&bench);
         short_process(&bench, 7);
         UNTIL(&bench, worker_idle(bench.worker));

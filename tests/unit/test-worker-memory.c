@@ -67,17 +67,17 @@ static bool run_until_idle(struct bench *bench)
 /* Return: false when the n-th allocation never came: all of them were had. */
 static bool one_life(unsigned n)
 {
-        struct bench bench = {.count = 0};
+        struct bench bench = {.settings.count = 0};
         struct ring ring = client_ring(64);
         struct source *source = NULL;
         int fd = fcntl(ring.fd, F_DUPFD_CLOEXEC, 3);
 
         bench_collector(&bench, NULL, 0);
-        setting(&bench, "OTEL_BSP_SCHEDULE_DELAY", "0");
-        setting(&bench, "OTEL_EXPORTER_OTLP_HEADERS", "a=b");
-        setting(&bench, "OTEL_EXPORTER_OTLP_TIMEOUT",
+        setting(&bench.settings, "OTEL_BSP_SCHEDULE_DELAY", "0");
+        setting(&bench.settings, "OTEL_EXPORTER_OTLP_HEADERS", "a=b");
+        setting(&bench.settings, "OTEL_EXPORTER_OTLP_TIMEOUT",
                 "900"); /* an attempt without memory is not repeated in time */
-        config_load(&bench.config, bench.envp, NULL, NULL);
+        config_load(&bench.config, bench.settings.envp, NULL, NULL);
         client_push(&ring, 5);
         countdown = n;
         ARMED(bench.worker = worker_new(&bench.config, false));

@@ -5,11 +5,11 @@
 
 START_TEST(test_worker_gone_when_spans_are_left)
 {
-        struct bench bench = {.count = 0};
+        struct bench bench = {.settings.count = 0};
         struct seen seen;
 
         bench_collector(&bench, NULL, 0);
-        setting(&bench, "OTEL_EXPORTER_OTLP_HEADERS", "x-key=se%20cret");
+        setting(&bench.settings, "OTEL_EXPORTER_OTLP_HEADERS", "x-key=se%20cret");
         bench_start(&bench);
         short_process(&bench, 3);
         UNTIL(&bench, worker_idle(bench.worker));
@@ -30,11 +30,11 @@ END_TEST
 
 START_TEST(test_worker_gone_when_several_at_once)
 {
-        struct bench bench = {.count = 0};
+        struct bench bench = {.settings.count = 0};
         uint64_t begin = clock_mono_ns();
 
         bench_collector(&bench, NULL, 0);
-        setting(&bench, "OTEL_BSP_SCHEDULE_DELAY", "3600000");
+        setting(&bench.settings, "OTEL_BSP_SCHEDULE_DELAY", "3600000");
         bench_start(&bench);
         for (unsigned i = 0; i < 10; i++)
                 short_process(&bench, 1);
@@ -49,7 +49,7 @@ END_TEST
 
 START_TEST(test_worker_gone_when_span_is_open)
 {
-        struct bench bench = {.count = 0};
+        struct bench bench = {.settings.count = 0};
         struct ring ring = client_ring(2048);
         struct span span = client_span();
 
@@ -67,12 +67,12 @@ END_TEST
 
 START_TEST(test_worker_step_when_batch_is_full)
 {
-        struct bench bench = {.count = 0};
+        struct bench bench = {.settings.count = 0};
         struct ring ring = client_ring(2048);
 
         bench_collector(&bench, NULL, 0);
-        setting(&bench, "OTEL_BSP_SCHEDULE_DELAY", "3600000");
-        setting(&bench, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4");
+        setting(&bench.settings, "OTEL_BSP_SCHEDULE_DELAY", "3600000");
+        setting(&bench.settings, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4");
         bench_start(&bench);
         client_push(&ring, 10);
         add(&bench, &ring, -1);
@@ -91,13 +91,13 @@ END_TEST
 
 START_TEST(test_worker_wait_when_idle)
 {
-        struct bench bench = {.count = 0};
+        struct bench bench = {.settings.count = 0};
         struct ring ring = client_ring(2048);
         struct source *source;
         uint64_t begin;
 
         bench_collector(&bench, NULL, 0);
-        setting(&bench, "OTEL_BSP_SCHEDULE_DELAY", "300");
+        setting(&bench.settings, "OTEL_BSP_SCHEDULE_DELAY", "300");
         bench_start(&bench);
         source = add(&bench, &ring, -1);
         UNTIL(&bench, atomic_load(&ring.header->wake_after_ns) == 0); /* it sleeps */
@@ -123,14 +123,14 @@ END_TEST
 
 START_TEST(test_worker_step_when_ring_is_half_full)
 {
-        struct bench bench = {.count = 0};
+        struct bench bench = {.settings.count = 0};
         struct ring ring = client_ring(64);
         struct source *source;
 
         bench_collector(&bench, NULL, 0);
-        setting(&bench, "OTEL_BSP_MAX_QUEUE_SIZE", "64");
-        setting(&bench, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "32");
-        setting(&bench, "OTEL_BSP_SCHEDULE_DELAY", "3600000");
+        setting(&bench.settings, "OTEL_BSP_MAX_QUEUE_SIZE", "64");
+        setting(&bench.settings, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "32");
+        setting(&bench.settings, "OTEL_BSP_SCHEDULE_DELAY", "3600000");
         bench_start(&bench);
         client_push(&ring, 1);
         source = add(&bench, &ring, -1);
@@ -147,12 +147,12 @@ START_TEST(test_worker_woken_when_flush_is_wanted)
 {
         static const struct reply plan[] = {
                 {.kind = REPLY_HTTP, .status = 503, .fields = "Retry-After: 0\r\n"}};
-        struct bench bench = {.count = 0};
+        struct bench bench = {.settings.count = 0};
         struct ring ring = client_ring(2048);
         struct source *source;
 
         bench_collector(&bench, plan, 1);
-        setting(&bench, "OTEL_BSP_SCHEDULE_DELAY", "3600000");
+        setting(&bench.settings, "OTEL_BSP_SCHEDULE_DELAY", "3600000");
         bench_start(&bench);
         source = add(&bench, &ring, -1);
         worker_step(bench.worker);
@@ -172,12 +172,12 @@ END_TEST
 
 START_TEST(test_worker_woken_when_flush_fails)
 {
-        struct bench bench = {.count = 0};
+        struct bench bench = {.settings.count = 0};
         struct ring ring = client_ring(2048);
         struct source *source;
 
-        setting_port(&bench, collector_free_port());
-        setting(&bench, "OTEL_EXPORTER_OTLP_TIMEOUT", "300");
+        setting_port(&bench.settings, collector_free_port());
+        setting(&bench.settings, "OTEL_EXPORTER_OTLP_TIMEOUT", "300");
         bench_start(&bench);
         client_push(&ring, 3);
         atomic_fetch_add(&ring.header->flush_wanted, 1);
@@ -192,15 +192,13 @@ END_TEST
 
 START_TEST(test_worker_gone_when_console)
 {
-        struct bench bench = {.count = 0};
+        struct bench bench = {.settings.count = 0};
         struct ring ring = client_ring(2048), other = client_ring(2048);
         char text[65536];
-        size_t len = 0;
-        ssize_t n;
         int fds[2];
 
         ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
-        setting(&bench, "OTEL_TRACES_EXPORTER", "console");
+        setting(&bench.settings, "OTEL_TRACES_EXPORTER", "console");
         bench_start(&bench);
         client_push(&ring, 2);
         client_push(&other, 1);
@@ -210,10 +208,7 @@ START_TEST(test_worker_gone_when_console)
         UNTIL(&bench, worker_idle(bench.worker));
         ck_assert_uint_eq(count(&bench, METER_PRINTED), 3);
         /* The end of the pipe comes: nothing holds the dead processes' stderr any more. */
-        while ((n = read(fds[0], text + len, sizeof(text) - 1 - len)) > 0)
-                len += (size_t)n;
-        ck_assert_int_eq(n, 0);
-        text[len] = '\0';
+        ck_assert_int_eq(unit_read_all(fds[0], text, sizeof(text)), 0);
         ck_assert_ptr_nonnull(strstr(text, "worker-test"));
         ck_assert_ptr_nonnull(strstr(text, "GET"));
         close(fds[0]);
@@ -225,7 +220,7 @@ END_TEST
 
 START_TEST(test_worker_gone_when_otlp_keeps_no_tty)
 {
-        struct bench bench = {.count = 0};
+        struct bench bench = {.settings.count = 0};
         struct ring ring = client_ring(2048);
         int fds[2];
         char c;
@@ -246,14 +241,14 @@ END_TEST
 
 START_TEST(test_worker_add_when_no_ring)
 {
-        struct bench bench = {.count = 0};
+        struct bench bench = {.settings.count = 0};
         int memfd = memfd_create("plain", MFD_CLOEXEC);
         int fds[2];
         char c;
 
         ck_assert_int_eq(ftruncate(memfd, 1 << 20), 0);
         ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
-        setting_port(&bench, 1);
+        setting_port(&bench.settings, 1);
         bench_start(&bench);
         ck_assert_ptr_null(worker_add(bench.worker, memfd, NULL, -1));
         ck_assert_ptr_null(worker_add(bench.worker, open("/dev/null", O_RDWR | O_CLOEXEC), NULL, fds[1]));
@@ -269,11 +264,11 @@ END_TEST
 START_TEST(test_worker_free_when_undelivered)
 {
         static const struct reply plan[] = {{.kind = REPLY_NEVER}};
-        struct bench bench = {.count = 0};
+        struct bench bench = {.settings.count = 0};
         struct ring ring = client_ring(2048);
 
         bench_collector(&bench, plan, 1);
-        setting(&bench, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2");
+        setting(&bench.settings, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2");
         bench_start(&bench);
         client_push(&ring, 5);
         add(&bench, &ring, -1);

@@ -8,13 +8,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static inline int unit_run(const char *name, const TTest *const *tests, size_t count)
+/* Run the tests, each after @setup (may be NULL) in a process of its own. Return: the program's exit status.
+ */
+static inline int unit_run_with(const char *name, SFun setup, const TTest *const *tests, size_t count)
 {
         Suite *suite = suite_create(name);
         TCase *tcase = tcase_create(name);
         SRunner *runner;
         int failed;
 
+        tcase_add_checked_fixture(tcase, setup, NULL);
         tcase_set_timeout(tcase, 60);
         for (size_t i = 0; i < count; i++)
                 tcase_add_test(tcase, tests[i]);
@@ -26,13 +29,21 @@ static inline int unit_run(const char *name, const TTest *const *tests, size_t c
         return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+static inline int unit_run(const char *name, const TTest *const *tests, size_t count)
+{
+        return unit_run_with(name, NULL, tests, count);
+}
+
 /* UNIT_MAIN(name, test, ...) - the program's main: these tests in this order */
-#define UNIT_MAIN(name, ...)                                                  \
-        int main(void)                                                        \
-        {                                                                     \
-                const TTest *const tests[] = {__VA_ARGS__};                   \
-                                                                              \
-                return unit_run(name, tests, sizeof(tests) / sizeof(*tests)); \
+#define UNIT_MAIN(name, ...) UNIT_MAIN_WITH(name, NULL, __VA_ARGS__)
+
+/* UNIT_MAIN_WITH(name, setup, test, ...) - the same, with setup() before each of them */
+#define UNIT_MAIN_WITH(name, setup, ...)                                                  \
+        int main(void)                                                                    \
+        {                                                                                 \
+                const TTest *const tests[] = {__VA_ARGS__};                               \
+                                                                                          \
+                return unit_run_with(name, setup, tests, sizeof(tests) / sizeof(*tests)); \
         }
 
 /* A copy of @len bytes whose end is the end of readable memory; stays mapped until the test ends. */
@@ -47,6 +58,19 @@ static inline char *unit_guarded(const void *bytes, size_t len)
         if (len)
                 memcpy(p + room - len, bytes, len);
         return p + room - len;
+}
+
+/* Reads until the end, or until @size - 1 bytes are in @text, and ends that with a 0. Return: of the last
+ * read. */
+static inline ssize_t unit_read_all(int fd, char *text, size_t size)
+{
+        size_t len = 0;
+        ssize_t n;
+
+        while ((n = read(fd, text + len, size - 1 - len)) > 0)
+                len += (size_t)n;
+        text[len] = '\0';
+        return n;
 }
 
 /* Run @work in a forked child. Return: its wait status. */
