@@ -53,7 +53,7 @@ bool lifecycle_start(char *const *environ_now)
         process_begin();
         home_start(environ_now);
         scope_start(config_env_get(&config_env_now, "TRACEPARENT"),
-                    config_env_get(&config_env_now, "TRACESTATE"));
+                    config_env_get(&config_env_now, "TRACESTATE"), config_env_get(&config_env_now, "BAGGAGE"));
         __atomic_store_n(&agent_enabled, 1, __ATOMIC_RELEASE);
         return true;
 }

@@ -12,6 +12,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define THREAD_DEBTS 16
+
+/* What a thread owes to which server request: kept by agent/trace/cause. */
+struct thread_cause {
+        uint32_t key;   /* names the thread, also in forked children; 0 = not named yet */
+        uint32_t slice; /* waits so far */
+        uint64_t debts[THREAD_DEBTS];
+        uint8_t debt_count;
+        bool owes_unknown;     /* read for a request that nobody knows, or had more debts than fit */
+        bool touched_several;  /* more than one request in this slice, or an unknown one */
+        uint64_t touched;      /* the one request touched in this slice */
+        uint64_t head;         /* the last whose head was read in this slice */
+        uint64_t inherited;    /* the one that the thread's creator worked for */
+};
+
 struct thread_state {
         uint32_t guard;           /* > 0: inside the agent */
         uint32_t mute;            /* > 0: inside a call whose request a higher seam has already */
@@ -24,6 +39,7 @@ struct thread_state {
         uintptr_t guard_at;                      /* stack pointer where the guard was taken */
         uintptr_t readable_first, readable_last; /* pages of the buffer that was last found readable */
         uintptr_t readable_array;                /* page of the host's iovecs or message that was */
+        struct thread_cause cause;
 };
 
 extern __thread struct thread_state thread_state

@@ -13,13 +13,16 @@
 #define LIMIT_PIPELINE        128       /* requests in flight on one connection */
 #define LIMIT_HEADS_PER_WRITE 128       /* request heads begun in one outgoing call */
 
+#define LIMIT_SERVER_REQUESTS 16384   /* server requests open in one process */
+
 /* HTTP/1 (bytes) */
 #define LIMIT_HTTP_HEAD       (256 * 1024) /* a longer head makes the connection opaque */
 #define LIMIT_HTTP_METHOD     32           /* longest method that we take for one */
 #define LIMIT_HTTP_FIELD_NAME 64           /* longer field names are skipped, not matched */
-#define LIMIT_HTTP_TEXT       8192         /* captured text of one request head, all fields together */
+#define LIMIT_HTTP_TEXT       20480        /* captured text of one request head, all fields together */
 #define LIMIT_TRACESTATE      512          /* longest tracestate that we carry (W3C: at least 512) */
-#define LIMIT_INJECT          768          /* header lines that we add to one request */
+#define LIMIT_BAGGAGE         8192         /* longest baggage that we carry (W3C: at least 8192) */
+#define LIMIT_INJECT          (768 + LIMIT_BAGGAGE) /* header lines that we add to one request */
 #define LIMIT_COPY_INJECT     8192         /* up to here injection copies; above it sends iovecs */
 #define LIMIT_SCRATCH_COUNT   256          /* outgoing calls with a request head under way at once */
 #define LIMIT_IOV             1024         /* iovecs of one call (IOV_MAX) */
@@ -38,7 +41,7 @@
 #define LIMIT_CURL_URL       4096 /* remembered bytes of a transfer's URL */
 
 /* Records and ring */
-#define LIMIT_SPAN_ATTRS     20          /* attributes of one span record */
+#define LIMIT_SPAN_ATTRS     28          /* attributes of one span record */
 #define LIMIT_RECORD         (16 * 1024) /* bytes of one record in the ring */
 #define LIMIT_RECORD_AVERAGE 512         /* ring bytes reserved per span of OTEL_BSP_MAX_QUEUE_SIZE */
 #define LIMIT_RING_MIN       (64 * 1024)

@@ -25,6 +25,16 @@
         X(OPAQUE_UPGRADE, "connections left alone: upgraded or tunnel")             \
         X(OPAQUE_UNSEEN, "connections left alone: bytes went where we do not look") \
         X(INJECTED, "requests given a context header")                              \
+        X(REPLACED, "requests whose passed-on context header was made our span's")  \
+        X(PARENT_SEAM, "parents found: the API's own context")                      \
+        X(PARENT_HEADER, "parents found: context header passed on")                 \
+        X(PARENT_OPENING, "parents found: connection opened for a request")         \
+        X(PARENT_DEBT, "parents found: what the thread owes")                       \
+        X(PARENT_TARGET, "parents found: same method and target")                   \
+        X(PARENT_THREAD, "parents found: the thread's request")                     \
+        X(PARENT_PROCESS, "parents found: the process's only request")              \
+        X(PARENT_ENVIRON, "parents found: context of the process")                  \
+        X(PARENT_NOTHING, "requests without a parent")                              \
         X(WAKEUPS, "wake-ups sent to the consumer")                                 \
         X(RELAY_STARTED, "relays started")                                          \
         X(RELAY_CONNECTED, "relays connected")                                      \

@@ -24,6 +24,9 @@ enum conn_phase {
         CONN_OPAQUE, /* hands off for good */
 };
 
+/* Who opened it: decides which direction carries requests. */
+enum conn_role { CONN_CLIENT, CONN_SERVER };
+
 struct direction {
         _Atomic uint32_t busy; /* try-lock */
         struct http1 parser;
@@ -42,15 +45,23 @@ struct conn {
         bool eof;                    /* the peer ended the stream */
         bool spoke_http;             /* a request head went out whole */
         bool tcp;
+        uint8_t role;                 /* enum conn_role */
+        struct cause_opening opening; /* client: for which server request it was opened */
+        union {                       /* server: our own side of it, once a request was read */
+                struct sockaddr any;
+                struct sockaddr_in in;
+                struct sockaddr_in6 in6;
+        } local;
+        uint32_t local_len;
         uint64_t connect_start_ns, connect_end_ns, error_ns; /* CLOCK_MONOTONIC; 0 = not yet */
         struct peer peer;
 
         struct direction out, in;
-        struct exchange *sending;  /* outgoing side: request begun and not finished */
+        struct exchange *sending;  /* the requests' side: request begun and not finished */
         struct exchange *leftover; /* its header lines went out in part ... */
         uint32_t leftover_sent;    /* ... so many bytes of them */
 
-        /* Requests that wait for their response; pushed by the outgoing side, popped by the incoming one. */
+        /* Requests that wait for their response; pushed by the requests' side, popped by the responses'. */
         _Atomic uint32_t queue_head, queue_tail;
         uint32_t queue[LIMIT_PIPELINE];
 };

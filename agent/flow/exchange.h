@@ -44,12 +44,14 @@ struct exchange {
         uint16_t inject_len;
         _Atomic int open_slot; /* of home_open(), OPEN_NONE, or OPEN_OVER */
         struct http1_span text_at[HTTP1_TEXTS];
+        uint64_t request; /* server side: its number as a cause; client side: see decision */
 
         /* Written by the incoming side. */
         uint16_t status;
         uint8_t response_minor;
 
         char inject_text[LIMIT_INJECT];
+        struct scope_carry carry; /* what the decision's texts point into */
         char text[LIMIT_HTTP_TEXT];
 };
 

@@ -71,7 +71,7 @@ static void decide(struct exchange *exchange, const struct http1_head *head)
                 stat_add(STAT_SPANS_RESPECTED, 1);
                 return;
         }
-        scope_decide(&exchange->decision);
+        scope_decide(&exchange->decision, &(struct cause_departure){.opening = NULL}, &exchange->carry);
         if (exchange->decision.sampled)
                 home_prepare();
         else

@@ -91,7 +91,7 @@ void to_span_connect(const struct peer *peer, uint64_t start_ns, uint64_t end_ns
         struct scope_decision decision;
         struct span span;
 
-        scope_decide(&decision);
+        scope_decide(&decision, &(struct cause_departure){.opening = NULL}, NULL);
         if (!decision.sampled)
                 return;
         span_begin(&span, &decision, SHAPE_CONNECT);
@@ -113,7 +113,7 @@ void to_span_lookup(struct slice name, int port, int eai, uint64_t start_ns, uin
         struct scope_decision decision;
         struct span span;
 
-        scope_decide(&decision);
+        scope_decide(&decision, &(struct cause_departure){.opening = NULL}, NULL);
         if (!decision.sampled)
                 return;
         span_begin(&span, &decision, SHAPE_CONNECT);
@@ -130,7 +130,7 @@ void to_span_superseded(uint32_t lookup, struct slice name, uint64_t now_ns)
         struct scope_decision decision;
         struct span span;
 
-        scope_decide(&decision);
+        scope_decide(&decision, &(struct cause_departure){.opening = NULL}, NULL);
         span_begin(&span, &decision, SHAPE_CONNECT_SUPERSEDED);
         set_times(&span, now_ns, now_ns);
         span_add_str(&span, SEMCONV_RAW_NAME, name);

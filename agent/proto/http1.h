@@ -24,6 +24,11 @@ enum http1_text {
         HTTP1_TRACEPARENT, /* captured with 'present' even where the value has no room */
         HTTP1_TRACESTATE,
         HTTP1_USER_AGENT,
+        HTTP1_BAGGAGE,
+        HTTP1_FORWARDED,
+        HTTP1_X_FORWARDED_FOR,
+        HTTP1_X_FORWARDED_PROTO,
+        HTTP1_X_FORWARDED_HOST,
         HTTP1_TEXTS
 };
 

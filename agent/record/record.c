@@ -4,7 +4,7 @@
 #include "agent/base/load.h"
 
 _Static_assert(sizeof(struct record_span) == 64 && sizeof(struct record_attr) == 16,
-               "layout of RING_VERSION 1");
+               "layout of RING_VERSION 2");
 _Static_assert(LIMIT_TRACESTATE <= UINT16_MAX && LIMIT_SPAN_ATTRS <= UINT16_MAX, "fit their fields");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "short_word()");
 

@@ -25,6 +25,16 @@
         X(NETWORK_TRANSPORT, "network.transport")                                                          \
         X(USER_AGENT_ORIGINAL, "user_agent.original")                                                      \
         X(OTEL_INCOMPLETE, "otel.instrument.incomplete")                                                   \
+        X(OTEL_PARENT_RULE, "otel.instrument.parent_rule")                                                 \
+        X(URL_PATH, "url.path")                                                                            \
+        X(URL_QUERY, "url.query")                                                                          \
+        X(CLIENT_ADDRESS, "client.address")                                                                \
+        X(CLIENT_PORT, "client.port")                                                                      \
+        X(HTTP_ROUTE, "http.route")                                                                        \
+        X(PROCESS_EXECUTABLE_NAME, "process.executable.name")                                              \
+        X(PROCESS_EXECUTABLE_PATH, "process.executable.path")                                              \
+        X(PROCESS_EXIT_CODE, "process.exit.code")                                                          \
+        X(PROCESS_PID, "process.pid")                                                                      \
         X(RAW_METHOD, "raw.method")             /* str: request method as sent */                          \
         X(RAW_TARGET, "raw.target")             /* str: request target as sent */                          \
         X(RAW_HOST, "raw.host")                 /* str: Host field as sent */                              \
@@ -37,7 +47,15 @@
         X(RAW_CURLE, "raw.curle")               /* int: CURLE_* code */                                    \
         X(RAW_LOOKUP, "raw.lookup")             /* int: number of the look-up that a connect belongs to */ \
         X(RAW_HTTP_VERSION, "raw.http_version") /* int: 10, 11, 20, 30 */                                  \
-        X(RAW_TRUNCATED, "raw.truncated")       /* int 1: response ended before its framing said */
+        X(RAW_TRUNCATED, "raw.truncated")       /* int 1: response ended before its framing said */        \
+        X(RAW_FORWARDED, "raw.forwarded")       /* str: Forwarded field (RFC 7239) as received */          \
+        X(RAW_X_FORWARDED_FOR, "raw.x_forwarded_for")     /* str: as received */                           \
+        X(RAW_X_FORWARDED_PROTO, "raw.x_forwarded_proto") /* str: as received */                           \
+        X(RAW_X_FORWARDED_HOST, "raw.x_forwarded_host")   /* str: as received */                           \
+        X(RAW_LOCAL, "raw.local")               /* bytes: struct sockaddr_in / _in6 of our own side */     \
+        X(RAW_PID, "raw.pid")                   /* int: process that SHAPE_PROCESS_ENDED speaks of */      \
+        X(RAW_SIGNAL, "raw.signal")             /* int: signal that ended it */                            \
+        X(RAW_UNANSWERED, "raw.unanswered")     /* int 1: server side: no response was written */
 
 enum semconv {
 #define X(id, name) SEMCONV_##id,

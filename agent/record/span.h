@@ -24,6 +24,9 @@ enum span_shape {
         SHAPE_CONNECT_SUPERSEDED = 4, /* no span: the failed connect with the same RAW_LOOKUP was followed by
                                          another address of the same look-up, or the failed look-up of the
                                          same RAW_NAME by a good one: the worker drops the earlier span */
+        SHAPE_HTTP_SERVER = 5,        /* a request received on a socket */
+        SHAPE_PROCESS = 6,            /* a process from its start to its end */
+        SHAPE_PROCESS_ENDED = 7,      /* no span: its parent saw process RAW_PID end by RAW_SIGNAL */
 };
 
 enum attr_type { ATTR_STR = 1, ATTR_INT = 2, ATTR_BYTES = 3, ATTR_BOOL = 4 };

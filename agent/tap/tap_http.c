@@ -32,7 +32,7 @@ static void fill_span(struct span *span, const struct tap_request *request,
 
 static void begin(struct tap_request *request, uint64_t start_mono_ns)
 {
-        scope_decide(&request->decision);
+        scope_decide(&request->decision, &(struct cause_departure){.opening = NULL}, &request->carry);
         request->start_mono_ns = start_mono_ns;
         request->open_slot = -1;
         request->active = true;

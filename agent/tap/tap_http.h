@@ -15,6 +15,7 @@
 /* One request at an API seam; lives in the seam's own state. */
 struct tap_request {
         struct scope_decision decision;
+        struct scope_carry carry;
         uint64_t start_mono_ns;
         int open_slot; /* of home_open(), -1 = none */
         bool active;

@@ -195,14 +195,14 @@ static void in_end(struct conn *conn, const struct iovec *iov, int iovcnt, ssize
                 stream_in_unseen(conn, (uint64_t)n, now_ns);
 }
 
-void tap_net_in_end(struct tap_in *in, const struct iovec *iov, int iovcnt, ssize_t n, int flags,
-                    size_t wanted)
+ssize_t tap_net_in_end(struct tap_in *in, const struct iovec *iov, int iovcnt, ssize_t n, int flags,
+                       size_t wanted)
 {
         struct conn *conn = in->conn;
         int error = errno;
 
         if (!conn)
-                return;
+                return n;
         guard_hold();
         if (in_again(in)) {
                 in_end(conn, iov, iovcnt, n, flags, wanted, error);
@@ -211,6 +211,7 @@ void tap_net_in_end(struct tap_in *in, const struct iovec *iov, int iovcnt, ssiz
         }
         guard_let_go();
         errno = error;
+        return n;
 }
 
 /* --- life of descriptors --- */
@@ -349,6 +350,13 @@ void tap_net_made(int fd)
 {
         if (conn_table_has(fd))
                 OBSERVE(if (process_own_memory()) retire(fd));
+}
+
+void tap_net_accepted(int fd, const struct sockaddr *addr, socklen_t len)
+{
+        (void)addr;
+        (void)len;
+        tap_net_made(fd);
 }
 
 static void forget(int fd)

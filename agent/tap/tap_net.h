@@ -61,8 +61,12 @@ void tap_net_in_begin(struct tap_in *in, int fd);
  * gone)
  * @wanted: bytes asked for (0 bytes read of 0 wanted is no end of file)
  */
-void tap_net_in_end(struct tap_in *in, const struct iovec *iov, int iovcnt, ssize_t n, int flags,
-                    size_t wanted);
+/*
+ * Return: what the host is told: @n, or more of it when a context header was written into the request head
+ * that it reads (OTEL_INSTRUMENT_MARK_INBOUND).
+ */
+ssize_t tap_net_in_end(struct tap_in *in, const struct iovec *iov, int iovcnt, ssize_t n, int flags,
+                       size_t wanted);
 
 /* --- life of descriptors --- */
 
@@ -77,8 +81,14 @@ struct tap_connect {
 void tap_net_connect_begin(struct tap_connect *connect, int fd, const struct sockaddr *addr, socklen_t len);
 void tap_net_connect_end(struct tap_connect *connect, int fd, int result);
 
-/* A number was made by socket, accept, socketpair, SCM_RIGHTS, ...: old state of that number is gone. */
+/* A number was made by socket, socketpair, SCM_RIGHTS, ...: old state of that number is gone. */
 void tap_net_made(int fd);
+
+/*
+ * A connection that a client opened: @fd came from accept, or was there when the process began (inetd,
+ * socket activation). @addr, @len: the client's address as accept gave it, or NULL, 0.
+ */
+void tap_net_accepted(int fd, const struct sockaddr *addr, socklen_t len);
 
 /* BEFORE the real close (also dup2's target, fclose, close_range). */
 void tap_net_close(int fd);

@@ -3,17 +3,22 @@
 
 #include "agent/base/limits.h"
 #include "agent/base/rand.h"
+#include "agent/base/stats.h"
 #include "agent/trace/traceparent.h"
 
 /* Of the whole process: what it was started with. Its ids are zero when it was given none. */
 static struct trace_context process_context;
+static struct slice process_baggage;
+static bool process_remote;
 static char cut_tracestate[LIMIT_TRACESTATE];
 
-void scope_start(const char *traceparent, const char *tracestate)
+void scope_start(const char *traceparent, const char *tracestate, const char *baggage)
 {
         struct slice state = slice_trim(slice_str(tracestate));
 
         process_context = (struct trace_context){.tracestate = SLICE_NULL};
+        process_baggage = slice_trim(slice_str(baggage));
+        process_remote = true;
         if (!traceparent_parse(slice_str(traceparent), &process_context))
                 return;
         if (tracestate_check(state))
@@ -47,16 +52,10 @@ static void make_trace_id(uint8_t id[16])
         memcpy(id, words, sizeof(words));
 }
 
-/* The nearest context that a new request belongs under, or NULL: then it is a root. */
-static const struct trace_context *find_parent(void)
+/* The ids of a span below @parent, or of a root. */
+static void begin_below(struct scope_decision *ret_decision, const struct trace_context *parent, bool remote)
 {
-        return trace_context_valid(&process_context) ? &process_context : NULL;
-}
-
-void scope_decide(struct scope_decision *ret_decision)
-{
-        const struct trace_context *parent = find_parent();
-        struct scope_decision decision = {.parent_remote = parent != NULL, .sampled = is_sampled(parent)};
+        struct scope_decision decision = {.parent_remote = parent && remote, .sampled = is_sampled(parent)};
 
         if (parent) {
                 decision.context = *parent;
@@ -70,4 +69,74 @@ void scope_decide(struct scope_decision *ret_decision)
         if (decision.sampled)
                 decision.context.flags |= TRACE_FLAG_SAMPLED;
         *ret_decision = decision;
+}
+
+const struct trace_context *scope_process_context(struct slice *ret_baggage)
+{
+        if (ret_baggage)
+                *ret_baggage = process_baggage;
+        return trace_context_valid(&process_context) ? &process_context : NULL;
+}
+
+void scope_process(const struct trace_context *context, struct slice baggage, bool remote)
+{
+        process_context = *context;
+        process_baggage = baggage;
+        process_remote = remote;
+}
+
+void scope_begin(struct scope_decision *ret_decision)
+{
+        begin_below(ret_decision, scope_process_context(NULL), process_remote);
+        ret_decision->baggage = process_baggage;
+}
+
+void scope_serve(struct scope_decision *ret_decision, const struct trace_context *incoming)
+{
+        begin_below(ret_decision, incoming && trace_context_valid(incoming) ? incoming : NULL, true);
+}
+
+/* Below a server request. Return: false when it is over by now. */
+static bool below_request(struct scope_decision *decision, uint64_t request, struct scope_carry *carry)
+{
+        struct cause_arrival arrival;
+
+        if (!cause_context(request, carry ? carry->tracestate : NULL, carry ? carry->baggage : NULL, &arrival))
+                return false;
+        begin_below(decision, &arrival.context, false);
+        decision->sampled = arrival.sampled;
+        decision->baggage = arrival.baggage;
+        return true;
+}
+
+void scope_decide(struct scope_decision *ret_decision, const struct cause_departure *departure,
+                  struct scope_carry *carry)
+{
+        uint64_t request;
+        enum cause_rung rung = cause_find(&thread_state.cause, departure, &request);
+
+        if (rung == CAUSE_BY_NOTHING || !below_request(ret_decision, request, carry)) {
+                scope_begin(ret_decision);
+                rung = span_id_valid(ret_decision->parent_id) ? CAUSE_BY_ENVIRON : CAUSE_BY_NOTHING;
+        }
+        ret_decision->request = request;
+        ret_decision->rung = (uint8_t)rung;
+        stat_add(STAT_PARENT_SEAM + (rung - CAUSE_BY_SEAM), 1);
+}
+
+bool scope_current(struct trace_context *ret_context, struct slice *ret_baggage, struct scope_carry *carry)
+{
+        uint64_t request = cause_current(&thread_state.cause);
+        struct cause_arrival arrival;
+
+        if (request != CAUSE_NONE && request != CAUSE_UNKNOWN &&
+            cause_context(request, carry->tracestate, carry->baggage, &arrival)) {
+                *ret_context = arrival.context;
+                *ret_baggage = arrival.baggage;
+                return true;
+        }
+        if (!scope_process_context(ret_baggage))
+                return false;
+        *ret_context = process_context;
+        return true;
 }

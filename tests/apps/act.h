@@ -2,7 +2,7 @@
 #pragma once
 /*
  * What the small hosts of the end-to-end tests share: a plain HTTP client that needs little stack and
- * no allocation, and a table of acts of which the command line chooses one.
+ * no allocation, a look at what a thread does, and a table of acts of which the command line chooses one.
  */
 #include <netinet/in.h>
 #include <stddef.h>
@@ -20,6 +20,9 @@ int ask(int fd, const char *path);
 
 /* On a connection of its own. */
 int ask_once(in_port_t port, const char *path);
+
+/* Waits until thread @tid of this process sleeps in system call @number. It must get there. */
+void await_call(pid_t tid, long number);
 
 /* What an act gets: the origin's port, and how the program was called. */
 struct scene {

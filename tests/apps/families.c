@@ -387,12 +387,15 @@ static int reaper(const struct scene *scene)
         return answered;
 }
 
+static _Atomic pid_t waiter; /* 0: not begun */
+
 /* A thread that waits for whatever ends, at the very time of the first request. */
 static void *wait_for_all(void *data)
 {
         long *seen = data;
         siginfo_t info;
 
+        waiter = gettid();
         while (waitid(P_ALL, 0, &info, WEXITED) == 0)
                 ++*seen;
         return NULL;
@@ -414,7 +417,9 @@ static int watched(const struct scene *scene)
                 _exit((int)read(pipes[0], &byte, 1)); /* so that there is somebody to wait for */
         }
         pthread_create(&thread, NULL, wait_for_all, &seen);
-        usleep(20000); /* it waits */
+        while (!waiter)
+                sched_yield();
+        await_call(waiter, SYS_waitid);
         answered = ask_once(scene->port, "/watched") + ask_once(scene->port, "/watched");
         close(pipes[1]);
         pthread_join(thread, NULL);

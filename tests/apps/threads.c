@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -178,17 +180,28 @@ static void close_it(void *fd)
         close((int)(intptr_t)fd);
 }
 
+static _Atomic pid_t asker; /* 0: not begun */
+
 static void *ask_until_cancelled(void *data)
 {
         const struct job *job = data;
         int fd = dial(job->scene->port);
 
+        asker = gettid();
         pthread_cleanup_push(close_it, (void *)(intptr_t)fd);
         for (;;)
                 if (!ask(fd, job->path))
                         break;
         pthread_cleanup_pop(1);
         return NULL;
+}
+
+/* Until the thread waits for its answer. */
+static void await_answer(void)
+{
+        while (!asker)
+                sched_yield();
+        await_call(asker, SYS_recvfrom);
 }
 
 static int cancelled(const struct scene *scene)
@@ -201,8 +214,10 @@ static int cancelled(const struct scene *scene)
                 void *result;
 
                 pthread_create(&thread, NULL, ask_until_cancelled, i ? &busy : &held);
-                usleep(i ? 200 * (useconds_t)i
-                         : 100000); /* somewhere in it; the first waits for its answer */
+                if (i)
+                        usleep(200 * (useconds_t)i); /* somewhere in it */
+                else
+                        await_answer();
                 pthread_cancel(thread);
                 pthread_join(thread, &result);
                 ends += result == PTHREAD_CANCELED;

@@ -8,7 +8,7 @@ BASE = ('agent/base/',)
 DATA = BASE + ('agent/config/', 'agent/record/', 'agent/ring/')
 WORLD = ('agent/process.h',)
 # The tap's headers, and the two of trace that libcurl's seam needs for what it puts into a request.
-TAP = ('agent/tap/', 'agent/trace/scope.h', 'agent/trace/traceparent.h')
+TAP = ('agent/tap/', 'agent/trace/cause.h', 'agent/trace/context.h', 'agent/trace/scope.h', 'agent/trace/traceparent.h')
 IDS = ('agent/trace/context.h',)  # plain data: the ids of a span
 # The first row whose prefix fits the including file.
 RULES = (

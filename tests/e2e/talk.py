@@ -49,10 +49,15 @@ def name_of(pid):
     raise AssertionError(f"relay {pid} does not listen")
 
 
+def is_up(pid):
+    """A relay blocks SIGTERM once it is ready to take it."""
+    return int(status_of(pid)["SigBlk"], 16) >> (signal.SIGTERM - 1) & 1
+
+
 def terminate(pid):
     """A relay delivers what it has, and ends."""
     try:
-        wait_until(lambda: int(status_of(pid)["SigBlk"], 16) >> (signal.SIGTERM - 1) & 1)  # it is up
+        wait_until(lambda: is_up(pid))
         os.kill(pid, signal.SIGTERM)
     except (FileNotFoundError, ProcessLookupError):
         return  # by itself

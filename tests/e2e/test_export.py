@@ -14,7 +14,7 @@ from conftest import DEADLINE_S, HOMES, Runner, wait_for_end
 from http_spans import pair
 from log import Log
 from sink import Answer, Sink
-from talk import Talk, terminate
+from talk import Talk, is_up, terminate, wait_until
 
 PYTHON = "/usr/bin/python3"
 URLLIB = "import sys, urllib.request as u; sys.stdout.buffer.write(u.urlopen(sys.argv[1]).read())"
@@ -389,8 +389,9 @@ def test_a_dead_collector_costs_few_wake_ups(against, origin):
         run = against(collector)
         with Talk(run, origin) as talk:
             talk.ask(count=20)
-            time.sleep(0.5)
+            wait_until(lambda: len(run.relays()) == 1)
             relay, = run.relays()
+            wait_until(lambda: is_up(relay))
             before = switches(relay)
             time.sleep(3)
             assert switches(relay) - before < 30

@@ -58,14 +58,26 @@ def squatter(name, backlog=64, user=()):
 
 # Its life
 
+def kill(relay):
+    os.kill(relay, signal.SIGKILL)
+    assert wait_for_end(relay, DEADLINE_S)
+
+
+@contextmanager
+def stopped(run):
+    """Meanwhile the relay takes nothing; then it is killed."""
+    relay, = run.relays()
+    os.kill(relay, signal.SIGSTOP)
+    yield
+    kill(relay)
+
+
 def test_killed_while_a_program_lives_on(run, sink, origin, spans):
     with Talk(run, origin) as talk:
         for i in range(1, 4):
             talk.ask(f"/before/{i}")
             sink.wait(i)
-            pid, = run.relays()
-            os.kill(pid, signal.SIGKILL)
-            assert wait_for_end(pid, DEADLINE_S)
+            kill(*run.relays())
         talk.ask("/after", 5)
         sink.wait(8)
     assert len(pair(spans(8), origin.requests)) == 8
@@ -75,11 +87,8 @@ def test_what_is_in_the_ring_outlives_the_relay(run, sink, origin, spans):
     with Talk(run, origin) as talk:
         talk.ask("/before")
         sink.wait(1)
-        pid, = run.relays()
-        os.kill(pid, signal.SIGSTOP)
-        talk.ask("/in-the-ring", 10)
-        os.kill(pid, signal.SIGKILL)
-        assert wait_for_end(pid, DEADLINE_S)
+        with stopped(run):
+            talk.ask("/in-the-ring", 10)
         talk.ask("/after", 10)
     assert len(pair(spans(21), origin.requests)) == 21
 
@@ -88,11 +97,8 @@ def test_killed_after_the_last_request(run, sink, origin, spans):
     with Talk(run, origin) as talk:
         talk.ask()
         sink.wait(1)
-        pid, = run.relays()
-        os.kill(pid, signal.SIGSTOP)
-        talk.ask("/last", 3)
-        os.kill(pid, signal.SIGKILL)
-        assert wait_for_end(pid, DEADLINE_S)
+        with stopped(run):
+            talk.ask("/last", 3)
     assert len(pair(spans(4), origin.requests)) == 4
 
 

@@ -19,7 +19,7 @@ static unsigned result_count, forgotten;
 void tap_http_begin(struct tap_request *request, uint64_t start_mono_ns)
 {
         request->start_mono_ns = start_mono_ns;
-        scope_decide(&request->decision);
+        scope_decide(&request->decision, &(struct cause_departure){.opening = NULL}, NULL);
         request->active = true;
 }
 
@@ -310,7 +310,7 @@ START_TEST(test_transfer_when_there_is_a_tracestate)
         struct easy easy = {.headers = NULL};
         struct curl_handle *handle = made(&easy);
 
-        scope_start(PARENT, "k=v");
+        scope_start(PARENT, "k=v", NULL);
         ck_assert(curl_transfer_begin(handle));
         ck_assert_str_eq(easy.headers->next->data, "tracestate: k=v");
         ck_assert_ptr_null(easy.headers->next->next);

@@ -12,8 +12,8 @@ static void assert_root(void)
 {
         struct scope_decision a, b;
 
-        scope_decide(&a);
-        scope_decide(&b);
+        scope_decide(&a, &(struct cause_departure){.opening = NULL}, NULL);
+        scope_decide(&b, &(struct cause_departure){.opening = NULL}, NULL);
         ck_assert(trace_context_valid(&a.context) && trace_context_valid(&b.context));
         ck_assert(!span_id_valid(a.parent_id));
         ck_assert(!a.parent_remote);
@@ -27,13 +27,13 @@ static void assert_root(void)
 START_TEST(test_scope_decide_when_there_is_no_parent)
 {
         assert_root();
-        scope_start(NULL, NULL);
+        scope_start(NULL, NULL, NULL);
         assert_root();
-        scope_start("", "");
+        scope_start("", "", NULL);
         assert_root();
-        scope_start("00-" IDS "-0x", "foo=1");
+        scope_start("00-" IDS "-0x", "foo=1", NULL);
         assert_root();
-        scope_start(NULL, "foo=1");
+        scope_start(NULL, "foo=1", NULL);
         assert_root();
 }
 END_TEST
@@ -53,9 +53,9 @@ START_TEST(test_scope_decide_when_environment_has_a_parent)
                 struct scope_decision a, b;
 
                 memcpy(traceparent + sizeof(traceparent) - 3, rows[i].flags, 2);
-                scope_start(traceparent, NULL);
-                scope_decide(&a);
-                scope_decide(&b);
+                scope_start(traceparent, NULL, NULL);
+                scope_decide(&a, &(struct cause_departure){.opening = NULL}, NULL);
+                scope_decide(&b, &(struct cause_departure){.opening = NULL}, NULL);
                 ck_assert_mem_eq(a.context.trace_id, trace_id, 16);
                 ck_assert_mem_eq(a.parent_id, span_id, 8);
                 ck_assert_mem_ne(a.context.span_id, span_id, 8);
@@ -72,8 +72,8 @@ static struct slice state_of(const char *tracestate)
 {
         struct scope_decision decision;
 
-        scope_start("00-" IDS "-01", tracestate);
-        scope_decide(&decision);
+        scope_start("00-" IDS "-01", tracestate, NULL);
+        scope_decide(&decision, &(struct cause_departure){.opening = NULL}, NULL);
         ck_assert_mem_eq(decision.context.trace_id, trace_id, 16);
         return decision.context.tracestate;
 }
@@ -104,7 +104,7 @@ END_TEST
 static void decide_in_child(void *arg)
 {
         process_generation++;
-        scope_decide(arg);
+        scope_decide(arg, &(struct cause_departure){.opening = NULL}, NULL);
 }
 
 START_TEST(test_scope_decide_when_forked)
@@ -115,14 +115,14 @@ START_TEST(test_scope_decide_when_forked)
 
         ck_assert_ptr_ne(child, MAP_FAILED);
         process_generation = 1;
-        scope_decide(&parent);
+        scope_decide(&parent, &(struct cause_departure){.opening = NULL}, NULL);
         ck_assert_int_eq(unit_in_child(decide_in_child, child), 0);
-        scope_decide(&parent);
+        scope_decide(&parent, &(struct cause_departure){.opening = NULL}, NULL);
         ck_assert(trace_context_valid(&child->context));
         ck_assert_mem_ne(child->context.trace_id, parent.context.trace_id, 16);
         ck_assert_mem_ne(child->context.span_id, parent.context.span_id, 8);
 
-        scope_start("00-" IDS "-01", "foo=1");
+        scope_start("00-" IDS "-01", "foo=1", NULL);
         ck_assert_int_eq(unit_in_child(decide_in_child, child), 0);
         ck_assert_mem_eq(child->context.trace_id, trace_id, 16);
         ck_assert_mem_eq(child->parent_id, span_id, 8);

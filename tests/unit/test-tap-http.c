@@ -48,7 +48,7 @@ static struct tap_request begun(const char *traceparent)
 
         process_generation = 1;
         agent_enabled = 1;
-        scope_start(traceparent, NULL);
+        scope_start(traceparent, NULL, NULL);
         tap_http_begin(&request, 1000000000);
         ck_assert(request.active);
         return request;

@@ -175,7 +175,7 @@ static inline void wire_setup(void)
         process_after_fork = no_child;
         process_begin();
         agent_enabled = 1;
-        scope_start(NULL, NULL);
+        scope_start(NULL, NULL, NULL);
         open_now = 0;
 }
 

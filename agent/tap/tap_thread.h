@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The door between hooks and agent, for threads: their waits, and what they inherit. Laws of tap_net.h. */
+#include <stdint.h>
+
+#include "agent/base/guard.h"
+
+/*
+ * A wait for descriptors (epoll_wait, poll, select, ...) returned: the thread begins something new. Nothing
+ * while a higher seam's call runs: the wait is libcurl's, not the program's. Context: hook.
+ */
+void tap_thread_waited(void);
+
+/* The server request that this thread works for, to be handed to a thread or a job that it starts. */
+uint64_t tap_thread_request(void);
+
+/* The thread begins with what its creator handed to it. */
+void tap_thread_begin(uint64_t request);
+
+/* Around a job that was handed to a pool: works for @request; back to what was before (the return value of
+ * enter). */
+uint64_t tap_thread_enter(uint64_t request);
+void tap_thread_leave(uint64_t before);
