@@ -4,9 +4,12 @@
 #include "agent/base/guard.h"
 #include "agent/base/log.h"
 #include "agent/base/stats.h"
+#include "agent/base/sys.h"
 #include "agent/config/config.h"
 #include "agent/flow/conn.h"
 #include "agent/ring/home.h"
+#include "agent/tap/tap_net.h"
+#include "agent/trace/process_span.h"
 #include "agent/trace/scope.h"
 
 #define VALUE_SHOWN 100 /* bytes of a bad value; those that may hold secrets are never bad */
@@ -36,6 +39,26 @@ static void start_log(void)
         log_set_target(target);
 }
 
+static const char *setting(const char *name)
+{
+        return config_env_get(&config_env_now, name);
+}
+
+/* A CGI program's request came with its header fields as variables; what was set for it on purpose wins. */
+static bool is_cgi(void)
+{
+        return config_now.trust_inbound && !setting("TRACEPARENT") && setting("HTTP_TRACEPARENT") &&
+               (setting("GATEWAY_INTERFACE") || setting("REQUEST_METHOD"));
+}
+
+static void start_scope(void)
+{
+        if (is_cgi())
+                scope_start(setting("HTTP_TRACEPARENT"), setting("HTTP_TRACESTATE"), setting("HTTP_BAGGAGE"));
+        else
+                scope_start(setting("TRACEPARENT"), setting("TRACESTATE"), setting("BAGGAGE"));
+}
+
 bool lifecycle_start(char *const *environ_now)
 {
         if (killed(environ_now) || !config_env_copy(&config_env_now, environ_now))
@@ -52,20 +75,43 @@ bool lifecycle_start(char *const *environ_now)
         process_after_fork = lifecycle_after_fork_child;
         process_begin();
         home_start(environ_now);
-        scope_start(config_env_get(&config_env_now, "TRACEPARENT"),
-                    config_env_get(&config_env_now, "TRACESTATE"), config_env_get(&config_env_now, "BAGGAGE"));
+        start_scope();
+        if (config_now.process_span)
+                process_span_start(setting(CARRY_PROCESS), environ_now);
         __atomic_store_n(&agent_enabled, 1, __ATOMIC_RELEASE);
+        tap_net_inherited();
         return true;
+}
+
+bool lifecycle_minds_status(void)
+{
+        return __atomic_load_n(&agent_enabled, __ATOMIC_RELAXED) && config_now.process_span;
+}
+
+/* The thread that has libc fork and end it, or 0. */
+static int parent_ends;
+
+void lifecycle_daemon(bool begins)
+{
+        parent_ends = begins && lifecycle_minds_status() ? sys_gettid() : 0;
 }
 
 void lifecycle_before_fork(void)
 {
-        OBSERVE(home_before_fork());
+        OBSERVE({
+                process_span_show(); /* the child's span lies below it */
+                home_before_fork();
+        });
 }
 
 void lifecycle_after_fork_parent(void)
 {
-        OBSERVE(home_after_fork_parent());
+        OBSERVE({
+                process_forked();
+                home_after_fork_parent();
+        });
+        if (parent_ends && parent_ends == sys_gettid())
+                lifecycle_end(0);
 }
 
 void lifecycle_after_fork_child(void)
@@ -75,6 +121,23 @@ void lifecycle_after_fork_child(void)
         process_begin();
         stats_move(NULL);
         home_after_fork();
+        scope_after_fork();
+        if (config_now.process_span)
+                process_span_forked();
+}
+
+void lifecycle_end(int status)
+{
+        OBSERVE(if (process_own_memory()) process_span_end(status));
+        lifecycle_stop();
+}
+
+void lifecycle_exit(int status)
+{
+        if (home_closes_early())
+                lifecycle_end(status);
+        else
+                lifecycle_stop();
 }
 
 void lifecycle_stop(void)
@@ -83,8 +146,6 @@ void lifecycle_stop(void)
                 if (process_own_memory()) {
                         conn_table_each(conn_last_words);
                         home_at_exit();
-                        if (home_must_flush())
-                                home_flush(config_now.exit_timeout);
                 }
         });
 }

@@ -24,3 +24,16 @@ void lifecycle_after_fork_child(void);
 
 /* A normal end is near: exit, _exit, quick_exit, exec. May be called more than once. Context: hook. */
 void lifecycle_stop(void);
+
+/* The process ends with @status, here and now: so does its span. Context: hook. */
+void lifecycle_end(int status);
+
+/* exit() was called: handlers run first, and lifecycle_end() after them, unless they take the ground away.
+ * Context: hook. */
+void lifecycle_exit(int status);
+
+/* Around daemon(): its parent ends inside libc, by an _exit(0) that nobody sees. Context: hook. */
+void lifecycle_daemon(bool begins);
+
+/* Must somebody tell lifecycle_end() how exit() ended? Context: signal. */
+bool lifecycle_minds_status(void);

@@ -5,6 +5,7 @@
  * fork handlers) and children that share their parent's memory (vfork) and must leave it alone.
  */
 #include <stdbool.h>
+#include <stdint.h>
 
 /**
  * process_watch_forks() - from now on process_notice_fork() works
@@ -40,6 +41,10 @@ bool process_is_known(void);
  * Context: signal.
  */
 void process_begin(void);
+
+/* Children that this process has had by fork, as far as the fork handlers tell. Context: signal. */
+uint32_t process_forks(void);
+void process_forked(void);
 
 /* What a child must do before anything else: set by lifecycle. */
 extern void (*process_after_fork)(void);

@@ -47,6 +47,9 @@ struct source *worker_add(struct worker *worker, int ring_fd, struct ring *ring,
 #define WORKER_COALESCE_MS 250
 void worker_gone(struct worker *worker, struct source *source);
 
+/* The kernel says that a signal ended process @pid, which may be one of the sources. */
+void worker_ended(struct worker *worker, int64_t pid, int signal);
+
 /* The process sent a wake-up. */
 void worker_woken(struct worker *worker, struct source *source);
 

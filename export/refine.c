@@ -8,12 +8,16 @@
 #include "export/refine_error.h"
 #include "export/refine_hold.h"
 #include "export/refine_http.h"
+#include "export/refine_process.h"
+#include "export/refine_route.h"
+#include "export/refine_server.h"
 
 #define OTLP_FLAG_REMOTE_KNOWN 0x100u
 #define OTLP_FLAG_REMOTE       0x200u
 
 struct refine {
         struct refine_hold hold;
+        struct refine_routes *routes; /* NULL: none */
         uint64_t lost;
 };
 
@@ -32,7 +36,7 @@ static void refine_connect(struct refine_draft *draft)
 {
         struct slice name = refine_draft_str(draft, SEMCONV_RAW_NAME);
         struct slice transport = refine_draft_str(draft, SEMCONV_NETWORK_TRANSPORT);
-        struct refine_peer peer = refine_draft_peer(draft);
+        struct refine_peer peer = refine_draft_peer(draft, SEMCONV_RAW_PEER);
         int64_t port = refine_draft_int(draft, SEMCONV_SERVER_PORT);
 
         draft->out.name = refine_draft_copy(draft, SLICE("connect"));
@@ -50,17 +54,21 @@ static void refine_connect(struct refine_draft *draft)
 
 static const struct {
         enum span_shape shape;
+        enum span_kind kind;
         void (*make)(struct refine_draft *draft);
 } shapes[] = {
-        {SHAPE_HTTP_CLIENT, refine_http_socket},
-        {SHAPE_CURL_CLIENT, refine_http_curl},
-        {SHAPE_CONNECT, refine_connect},
+        {SHAPE_HTTP_CLIENT, SPAN_CLIENT, refine_http_socket},
+        {SHAPE_CURL_CLIENT, SPAN_CLIENT, refine_http_curl},
+        {SHAPE_CONNECT, SPAN_CLIENT, refine_connect},
+        {SHAPE_HTTP_SERVER, SPAN_SERVER, refine_server},
+        {SHAPE_PROCESS, SPAN_INTERNAL, refine_process},
 };
 
 static bool make_shape(struct refine_draft *draft)
 {
         for (size_t i = 0; i < ARRAY_LEN(shapes); i++)
                 if (shapes[i].shape == draft->raw->shape) {
+                        draft->out.kind = (uint8_t)shapes[i].kind;
                         shapes[i].make(draft);
                         return true;
                 }
@@ -90,7 +98,6 @@ static void make_identity(struct refine_draft *draft)
         if (out->has_parent && raw->parent_remote)
                 out->flags |= OTLP_FLAG_REMOTE;
         out->tracestate = refine_draft_copy(draft, printable_tracestate(raw->context.tracestate));
-        out->kind = raw->kind >= SPAN_INTERNAL && raw->kind <= SPAN_CLIENT ? raw->kind : SPAN_CLIENT;
         out->status = SPAN_UNSET;
 }
 
@@ -116,18 +123,26 @@ static bool make_attrs(struct refine_draft *draft)
         return true;
 }
 
+/* What the agent says of its own work. */
+static void add_notes(struct refine_draft *draft, bool incomplete)
+{
+        if (incomplete || refine_draft_int(draft, SEMCONV_OTEL_INCOMPLETE))
+                refine_draft_add_bool(draft, SEMCONV_OTEL_INCOMPLETE, true);
+        refine_draft_add_str(draft, SEMCONV_OTEL_PARENT_RULE,
+                             refine_draft_str(draft, SEMCONV_OTEL_PARENT_RULE));
+}
+
 /* A span that is final. */
 static void finish(const struct refine_call *call, const struct span *raw)
 {
-        struct refine_draft draft = {.arena = call->arena, .raw = raw};
+        struct refine_draft draft = {.arena = call->arena, .raw = raw, .routes = call->refine->routes};
 
         if (!trace_context_valid(&raw->context) || !make_shape(&draft))
                 return;
         make_identity(&draft);
         make_times(&draft, call);
         refine_error(&draft);
-        if (call->incomplete || refine_draft_int(&draft, SEMCONV_OTEL_INCOMPLETE))
-                refine_draft_add_bool(&draft, SEMCONV_OTEL_INCOMPLETE, true);
+        add_notes(&draft, call->incomplete);
         if (draft.failed || !make_attrs(&draft)) {
                 call->refine->lost++;
                 return;
@@ -147,10 +162,18 @@ struct refine *refine_new(void)
 
 struct refine *refine_free(struct refine *refine)
 {
-        if (refine)
+        if (refine) {
                 refine_hold_done(&refine->hold);
+                refine_routes_free(refine->routes);
+        }
         free(refine);
         return NULL;
+}
+
+void refine_set_routes(struct refine *refine, struct slice patterns)
+{
+        refine_routes_free(refine->routes);
+        refine->routes = refine_routes_new(patterns);
 }
 
 void refine_span(struct refine *refine, struct arena *arena, const struct span *raw, bool incomplete,

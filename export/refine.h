@@ -3,7 +3,7 @@
 /*
  * From raw records to exportable spans: what the host's thread left undone. Names, url.full and its
  * redaction, method normalisation, addresses as text, error.type and status, UTF-8 repair. By
- * facts of the semantic conventions 1.44.0 (HTTP client, general attributes). One thread.
+ * facts of the semantic conventions 1.44.0 (HTTP, CLI programs, general attributes). One thread.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,6 +37,9 @@ struct refine;
 
 struct refine *refine_new(void);
 struct refine *refine_free(struct refine *refine); /* NULL */
+
+/* The routes of the process's server requests (export/refine_route.h). Context: worker. */
+void refine_set_routes(struct refine *refine, struct slice patterns);
 
 /* Receives each finished span, in order; the texts live in the arena given to the call that led here. */
 typedef void refine_emit_fn(void *ctx, const struct out_span *span);

@@ -46,12 +46,18 @@ struct slice refine_draft_copy(struct refine_draft *draft, struct slice text)
         return copy;
 }
 
-void refine_draft_add_str(struct refine_draft *draft, enum semconv key, struct slice value)
+void refine_draft_add_given(struct refine_draft *draft, enum semconv key, struct slice value)
 {
-        struct out_attr *attr = value.len ? draft_slot(draft, key, ATTR_STR) : NULL;
+        struct out_attr *attr = draft_slot(draft, key, ATTR_STR);
 
         if (attr)
                 attr->str = refine_draft_copy(draft, value);
+}
+
+void refine_draft_add_str(struct refine_draft *draft, enum semconv key, struct slice value)
+{
+        if (value.len)
+                refine_draft_add_given(draft, key, value);
 }
 
 void refine_draft_add_int(struct refine_draft *draft, enum semconv key, int64_t value)
@@ -96,9 +102,9 @@ static struct refine_peer peer_v6(struct slice bytes)
         return peer;
 }
 
-struct refine_peer refine_draft_peer(const struct refine_draft *draft)
+struct refine_peer refine_draft_peer(const struct refine_draft *draft, enum semconv key)
 {
-        const struct attr *attr = refine_attr(draft->raw, SEMCONV_RAW_PEER, ATTR_BYTES);
+        const struct attr *attr = refine_attr(draft->raw, key, ATTR_BYTES);
         sa_family_t family;
 
         if (!attr || attr->str.len < sizeof(family))

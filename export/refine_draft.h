@@ -6,9 +6,12 @@
  */
 #include "export/refine.h"
 
+struct refine_routes;
+
 struct refine_draft {
         struct arena *arena;
         const struct span *raw;
+        const struct refine_routes *routes; /* of its process; NULL: none */
         struct out_span out;
         struct out_attr attrs[SEMCONV_FIRST_RAW];
         unsigned attr_count;
@@ -26,19 +29,21 @@ int64_t refine_draft_int(const struct refine_draft *draft, enum semconv key);
 
 /* Add an attribute; the first value of a key stays. Texts are copied and repaired, empty ones left out. */
 void refine_draft_add_str(struct refine_draft *draft, enum semconv key, struct slice value);
+void refine_draft_add_given(struct refine_draft *draft, enum semconv key, struct slice value); /* empty too */
 void refine_draft_add_int(struct refine_draft *draft, enum semconv key, int64_t value);
 void refine_draft_add_bool(struct refine_draft *draft, enum semconv key, bool value);
 
 /* A text of the span itself (name, tracestate), copied and repaired. */
 struct slice refine_draft_copy(struct refine_draft *draft, struct slice text);
 
-/* The raw peer as text and port. */
+/* A socket address as text and port. */
 struct refine_peer {
         char address[48]; /* empty: not known */
         int port;         /* 0: not known */
 };
 
-struct refine_peer refine_draft_peer(const struct refine_draft *draft);
+/* The raw one under @key. */
+struct refine_peer refine_draft_peer(const struct refine_draft *draft, enum semconv key);
 
 /* network.peer.address and network.peer.port, as far as known. */
 void refine_draft_add_peer(struct refine_draft *draft, const struct refine_peer *peer);

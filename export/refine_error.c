@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "agent/base/load.h"
@@ -87,6 +88,16 @@ static const char *const curle_names[] = {
 };
 /* clang-format on */
 
+/* clang-format off */
+static const char *const signal_names[] = {
+        ROW(SIGHUP), ROW(SIGINT), ROW(SIGQUIT), ROW(SIGILL), ROW(SIGTRAP), ROW(SIGABRT), ROW(SIGBUS), ROW(SIGFPE),
+        ROW(SIGKILL), ROW(SIGUSR1), ROW(SIGSEGV), ROW(SIGUSR2), ROW(SIGPIPE), ROW(SIGALRM), ROW(SIGTERM),
+        ROW(SIGSTKFLT), ROW(SIGCHLD), ROW(SIGCONT), ROW(SIGSTOP), ROW(SIGTSTP), ROW(SIGTTIN), ROW(SIGTTOU),
+        ROW(SIGURG), ROW(SIGXCPU), ROW(SIGXFSZ), ROW(SIGVTALRM), ROW(SIGPROF), ROW(SIGWINCH), ROW(SIGIO),
+        ROW(SIGPWR), ROW(SIGSYS),
+};
+/* clang-format on */
+
 static const char *name_at(const char *const *names, size_t count, int64_t index)
 {
         return index > 0 && (uint64_t)index < count ? names[index] : NULL;
@@ -107,9 +118,19 @@ const char *refine_error_curle(int64_t number)
         return name_at(curle_names, ARRAY_LEN(curle_names), number);
 }
 
+const char *refine_error_signal(int64_t number)
+{
+        return name_at(signal_names, ARRAY_LEN(signal_names), number);
+}
+
 static const char *truncated_name(int64_t set)
 {
         return REFINE_ERROR_EOF;
+}
+
+static const char *unanswered_name(int64_t set)
+{
+        return REFINE_ERROR_SILENT;
 }
 
 /* In the order of precedence: a raw number that is not zero, and how it is called. */
@@ -117,10 +138,9 @@ static const struct {
         enum semconv key;
         const char *(*name)(int64_t number);
 } error_rows[] = {
-        {SEMCONV_RAW_ERRNO, refine_error_errno},
-        {SEMCONV_RAW_EAI, refine_error_eai},
-        {SEMCONV_RAW_CURLE, refine_error_curle},
-        {SEMCONV_RAW_TRUNCATED, truncated_name},
+        {SEMCONV_RAW_SIGNAL, refine_error_signal}, {SEMCONV_RAW_ERRNO, refine_error_errno},
+        {SEMCONV_RAW_EAI, refine_error_eai},       {SEMCONV_RAW_CURLE, refine_error_curle},
+        {SEMCONV_RAW_TRUNCATED, truncated_name},   {SEMCONV_RAW_UNANSWERED, unanswered_name},
 };
 
 static const char *error_name(const struct refine_draft *draft)
@@ -141,15 +161,32 @@ static void set_error(struct refine_draft *draft, struct slice type)
         refine_draft_add_str(draft, SEMCONV_ERROR_TYPE, type);
 }
 
-void refine_error(struct refine_draft *draft)
+/* Return: the code that makes the span an error, 0 when it does not. */
+static int64_t error_code(const struct refine_draft *draft)
 {
         int64_t status = refine_draft_int(draft, SEMCONV_HTTP_RESPONSE_STATUS_CODE);
+
+        switch (draft->raw->shape) {
+        case SHAPE_PROCESS:
+                return refine_draft_int(draft, SEMCONV_RAW_SIGNAL)
+                               ? 0
+                               : refine_draft_int(draft, SEMCONV_PROCESS_EXIT_CODE);
+        case SHAPE_HTTP_SERVER:
+                return status >= 500 ? status : 0;
+        default:
+                return status < 100 || status >= 400 ? status : 0;
+        }
+}
+
+void refine_error(struct refine_draft *draft)
+{
+        int64_t code = error_code(draft);
         struct slice given = refine_draft_str(draft, SEMCONV_ERROR_TYPE);
         const char *name = error_name(draft);
         char digits[24];
-        size_t len = (size_t)snprintf(digits, sizeof(digits), "%lld", (long long)status);
+        size_t len = (size_t)snprintf(digits, sizeof(digits), "%lld", (long long)code);
 
-        if (status && (status < 100 || status >= 400))
+        if (code)
                 set_error(draft, slice_make(digits, len));
         else if (refine_draft_int(draft, SEMCONV_RAW_CURLE) == CURLE_ABORTED_BY_CALLBACK_NUMBER)
                 draft->out.status = SPAN_UNSET;

@@ -3,19 +3,23 @@
 /*
  * error.type and status of a span. The first that applies:
  *
- *      1. a response status that is an error for a client (400 and above, below 100): its digits
+ *      1. a code that is an error: its digits. Of a response 500 and above, for clients from 400 on as well
+ *         and below 100; of a process that no signal ended any exit code but 0
  *      2. a transfer that the program itself broke off: no error at all
  *      3. the name that the agent gave ("timeout")
- *      4. errno of the connection: ECONNREFUSED, ...
- *      5. getaddrinfo's result: EAI_NONAME, ...
- *      6. libcurl's result: CURLE_COULDNT_CONNECT, ...
- *      7. "unexpected_eof": the response ended before its framing said so
- *      8. "_OTHER": an error without a name, or a number that has none
+ *      4. the signal that ended a process: SIGKILL, ...
+ *      5. errno of the connection: ECONNREFUSED, ... (servers: ECONNRESET, EPIPE for a client that hung up)
+ *      6. getaddrinfo's result: EAI_NONAME, ...
+ *      7. libcurl's result: CURLE_COULDNT_CONNECT, ...
+ *      8. "unexpected_eof": the response ended before its framing said so
+ *      9. "no_response": a server that ended the connection, or itself, without an answer
+ *     10. "_OTHER": an error without a name, or a number that has none
  */
 #include "export/refine_draft.h"
 
-#define REFINE_ERROR_EOF   "unexpected_eof"
-#define REFINE_ERROR_OTHER "_OTHER"
+#define REFINE_ERROR_EOF    "unexpected_eof"
+#define REFINE_ERROR_SILENT "no_response"
+#define REFINE_ERROR_OTHER  "_OTHER"
 
 /* Sets status and adds error.type where they belong. Context: worker. */
 void refine_error(struct refine_draft *draft);
@@ -24,3 +28,4 @@ void refine_error(struct refine_draft *draft);
 const char *refine_error_errno(int64_t number);
 const char *refine_error_eai(int64_t number);
 const char *refine_error_curle(int64_t number);
+const char *refine_error_signal(int64_t number);

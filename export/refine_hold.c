@@ -5,6 +5,7 @@
 
 #include "agent/base/load.h"
 #include "export/refine_attr.h"
+#include "export/refine_keep.h"
 
 #define HELD_TRIED 16 /* addresses of one look-up that are remembered as tried */
 
@@ -25,32 +26,13 @@ static uint64_t peer_hash(const struct span *span)
         return attr ? hash_bytes(attr->str.p, attr->str.len, HASH_SEED) : 0;
 }
 
-static void keep(char **text, struct slice *s)
-{
-        if (s->len)
-                memcpy(*text, s->p, s->len);
-        s->p = *text;
-        *text += s->len;
-}
-
 static struct refine_held *held_new(const struct span *raw)
 {
-        unsigned count = MIN(raw->attr_count, LIMIT_SPAN_ATTRS);
-        size_t len = raw->context.tracestate.len;
-        struct refine_held *held;
-        char *text;
+        struct refine_held *held = calloc(1, sizeof(*held) + refine_keep_size(raw));
 
-        for (unsigned i = 0; i < count; i++)
-                len += raw->attrs[i].str.len;
-        held = calloc(1, sizeof(*held) + len);
         if (!held)
                 return NULL;
-        text = held->text;
-        held->span = *raw;
-        held->span.attr_count = count;
-        keep(&text, &held->span.context.tracestate);
-        for (unsigned i = 0; i < count; i++)
-                keep(&text, &held->span.attrs[i].str);
+        refine_keep(&held->span, raw, held->text);
         held->name = refine_attr_str(&held->span, SEMCONV_RAW_NAME);
         return held;
 }

@@ -27,8 +27,7 @@ static bool method_known(struct slice method)
         return false;
 }
 
-/* http.request.method and, made of it, the span's name. */
-static void add_method(struct refine_draft *draft)
+struct slice refine_http_add_method(struct refine_draft *draft)
 {
         struct slice method = refine_draft_str(draft, SEMCONV_RAW_METHOD);
         bool known = method_known(method);
@@ -36,7 +35,12 @@ static void add_method(struct refine_draft *draft)
         refine_draft_add_str(draft, SEMCONV_HTTP_REQUEST_METHOD, known ? method : SLICE("_OTHER"));
         if (!known)
                 refine_draft_add_str(draft, SEMCONV_HTTP_REQUEST_METHOD_ORIGINAL, method);
-        draft->out.name = refine_draft_copy(draft, known ? method : SLICE("HTTP"));
+        return known ? method : SLICE("HTTP");
+}
+
+static void name_by_method(struct refine_draft *draft)
+{
+        draft->out.name = refine_draft_copy(draft, refine_http_add_method(draft));
 }
 
 static int scheme_port(struct slice scheme)
@@ -151,7 +155,7 @@ static void add_server(struct refine_draft *draft, const struct refine_url *url,
                 refine_draft_add_int(draft, SEMCONV_SERVER_PORT, server.port);
 }
 
-static void add_version(struct refine_draft *draft)
+void refine_http_add_version(struct refine_draft *draft)
 {
         int64_t number = refine_draft_int(draft, SEMCONV_RAW_HTTP_VERSION);
 
@@ -163,13 +167,13 @@ static void add_version(struct refine_draft *draft)
 
 static void add_exchange(struct refine_draft *draft, const struct refine_url *url)
 {
-        struct refine_peer peer = refine_draft_peer(draft);
+        struct refine_peer peer = refine_draft_peer(draft, SEMCONV_RAW_PEER);
         int64_t status = refine_draft_int(draft, SEMCONV_HTTP_RESPONSE_STATUS_CODE);
         int64_t resend = refine_draft_int(draft, SEMCONV_HTTP_REQUEST_RESEND_COUNT);
 
         add_server(draft, url, &peer);
         refine_draft_add_peer(draft, &peer);
-        add_version(draft);
+        refine_http_add_version(draft);
         refine_draft_add_str(draft, SEMCONV_USER_AGENT_ORIGINAL,
                              refine_draft_str(draft, SEMCONV_USER_AGENT_ORIGINAL));
         if (status)
@@ -180,10 +184,10 @@ static void add_exchange(struct refine_draft *draft, const struct refine_url *ur
 
 void refine_http_socket(struct refine_draft *draft)
 {
-        struct refine_peer peer = refine_draft_peer(draft);
+        struct refine_peer peer = refine_draft_peer(draft, SEMCONV_RAW_PEER);
         struct refine_url url = target_url(draft, &peer);
 
-        add_method(draft);
+        name_by_method(draft);
         if (url.authority.len)
                 add_url(draft, &url);
         add_exchange(draft, &url);
@@ -211,7 +215,7 @@ void refine_http_curl(struct refine_draft *draft)
         const struct refine_url_scheme *row = refine_url_scheme(url.scheme);
 
         if (row && row->http) {
-                add_method(draft);
+                name_by_method(draft);
         } else {
                 /* FTP and the like: no HTTP method, no version of HTTP; a private, low-cardinality name. */
                 draft->out.name = refine_draft_copy(draft, row ? slice_str(row->name) : SLICE("transfer"));

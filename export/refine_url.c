@@ -169,7 +169,7 @@ static bool is_secret(struct slice key)
         return false;
 }
 
-static void write_query(struct text *text, struct slice query)
+void refine_url_write_query(struct text *text, struct slice query)
 {
         for (;;) {
                 size_t end = slice_find(query, '&');
@@ -203,7 +203,7 @@ void refine_url_write(struct text *text, const struct refine_url *url)
         text_add(text, slice_to(rest, query));
         if (query < rest.len) {
                 text_add(text, SLICE("?"));
-                write_query(text, slice_from(rest, query + 1));
+                refine_url_write_query(text, slice_from(rest, query + 1));
         }
         text_add(text, slice_from(url->rest, fragment));
 }

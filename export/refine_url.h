@@ -40,3 +40,6 @@ const struct refine_url_scheme *refine_url_scheme(struct slice name);
 
 /* The URL, with credentials and the values of secret query parameters redacted. Context: worker. */
 void refine_url_write(struct text *text, const struct refine_url *url);
+
+/* A query (without '?'), with the values of secret parameters redacted. Context: worker. */
+void refine_url_write_query(struct text *text, struct slice query);

@@ -7,6 +7,7 @@
 
 #include "agent/base/load.h"
 #include "agent/record/record.h"
+#include "export/refine_attr.h"
 
 static void close_quietly(int fd)
 {
@@ -59,23 +60,26 @@ struct source *source_free(struct source *source)
         return NULL;
 }
 
-/* A private copy is read: the process could change the text under our eyes. */
-static struct resource *resource_make(const struct ring *ring)
+/* What the process says of itself. A private copy is read: it could change the text under our eyes. */
+static void learn(struct source *source)
 {
+        const struct ring *ring = source->ring;
         size_t len = atomic_load_explicit(&ring->header->meta_len, memory_order_acquire);
         size_t max = (size_t)(ring->open - ring->meta);
-        struct resource *resource;
+        struct slice meta;
         char *copy;
 
         len = MIN(len, MIN(max, (size_t)LIMIT_RING_META));
         copy = malloc(len + 1);
         if (!copy)
-                return NULL;
+                return;
         memcpy(copy, ring->meta, len);
         copy[len] = '\0';
-        resource = resource_new(slice_make(copy, len));
+        meta = slice_make(copy, len);
+        source->resource = resource_new(meta);
+        if (source->resource)
+                refine_set_routes(source->refine, resource_meta_get(meta, "OTEL_INSTRUMENT_HTTP_ROUTES"));
         free(copy);
-        return resource;
 }
 
 struct emission {
@@ -88,27 +92,86 @@ static void emit(void *ctx, const struct out_span *span)
         struct emission *emission = ctx;
         struct source *source = emission->source;
 
-        if (!source->resource)
-                source->resource = resource_make(source->ring);
         if (source->resource)
                 batch_add(emission->intake->batch, source, span);
         else
                 meter_add(emission->intake->meter, METER_DROPPED_MEMORY, 1);
 }
 
-static void take_record(struct source *source, struct intake *intake, size_t len, bool incomplete)
+static void refine(struct source *source, struct intake *intake, const struct span *span, bool incomplete,
+                   uint64_t wall_ns)
 {
         struct emission emission = {source, intake};
+
+        refine_span(source->refine, &intake->batch->arena, span, incomplete, wall_ns, emit, &emission);
+        if (batch_full(intake->batch))
+                batch_send(intake->batch);
+}
+
+/* The span of a process of which nothing else is left, or was told to go. */
+static void ending_given(void *ctx, void *owner, const struct span *span, bool incomplete)
+{
+        struct source *source = owner;
+        struct intake *intake = ctx;
+        uint64_t lost = refine_lost(source->refine);
+
+        refine(source, intake, span, incomplete, span->end_ns);
+        if (source->ended) /* and counted */
+                meter_add(intake->meter, METER_DROPPED_MEMORY, refine_lost(source->refine) - lost);
+        if (--source->batch_refs == 0 && source->ended)
+                source_free(source);
+}
+
+void source_ended_by(struct intake *intake, const struct refine_notice *notice)
+{
+        refine_endings_notice(&intake->endings, notice, ending_given, intake);
+}
+
+void source_release_endings(struct intake *intake, uint64_t older_than_ns)
+{
+        refine_endings_release(&intake->endings, older_than_ns, ending_given, intake);
+}
+
+static void take_notice(struct intake *intake, const struct span *span)
+{
+        const struct refine_notice notice = {
+                .pid = refine_attr_int(span, SEMCONV_RAW_PID),
+                .signal = refine_attr_int(span, SEMCONV_RAW_SIGNAL),
+                .wall_ns = span->end_ns ? span->end_ns : intake->wall_ns,
+                .mono_ns = intake->mono_ns,
+        };
+
+        source_ended_by(intake, &notice);
+}
+
+/* Return: false when the span waits for word of how its process ended. */
+static bool end_process(struct source *source, struct intake *intake, struct span *span, bool *incomplete)
+{
+        enum refine_ending ending =
+                refine_endings_take(&intake->endings, source, span, intake->wall_ns, intake->mono_ns);
+
+        *incomplete = ending == REFINE_ENDING_UNKNOWN;
+        source->batch_refs += ending == REFINE_ENDING_HELD;
+        return ending != REFINE_ENDING_HELD;
+}
+
+static void take_record(struct source *source, struct intake *intake, size_t len, bool incomplete)
+{
         struct span span;
 
         if (!record_read(slice_make(intake->record, len), &span)) {
                 meter_add(intake->meter, METER_BAD_RECORDS, 1);
                 return;
         }
-        refine_span(source->refine, &intake->batch->arena, &span, incomplete, intake->wall_ns, emit,
-                    &emission);
-        if (batch_full(intake->batch))
-                batch_send(intake->batch);
+        if (span.shape == SHAPE_PROCESS_ENDED) {
+                take_notice(intake, &span);
+                return;
+        }
+        if (!source->resource)
+                learn(source);
+        if (incomplete && span.shape == SHAPE_PROCESS && !end_process(source, intake, &span, &incomplete))
+                return;
+        refine(source, intake, &span, incomplete, intake->wall_ns);
 }
 
 bool source_drain(struct source *source, struct intake *intake, unsigned budget)

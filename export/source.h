@@ -11,6 +11,7 @@
 #include "agent/ring/ring.h"
 #include "export/batch.h"
 #include "export/refine.h"
+#include "export/refine_ending.h"
 #include "export/resource/resource.h"
 
 /* Where a source stands; the worker keeps a list of each. */
@@ -31,7 +32,7 @@ struct source {
         struct resource *resource;   /* made at the first span */
         struct refine *refine;
         int tty_fd;
-        size_t batch_refs;  /* spans of it in the batch */
+        size_t batch_refs;  /* spans of it in the batch, or among the endings */
         int group;          /* scratch of batch_send() */
         bool dying;         /* its process is gone: drain to the end */
         bool ended;         /* drained to the end; freed with its last reference */
@@ -47,6 +48,7 @@ struct intake {
         struct batch *batch;
         struct meter *meter;
         uint64_t mono_ns, wall_ns; /* now */
+        struct refine_endings endings;
         _Alignas(8) unsigned char record[LIMIT_RECORD];
 };
 
@@ -72,6 +74,19 @@ bool source_drain(struct source *source, struct intake *intake, unsigned budget)
 
 /* Let go of spans that were held back and began before @older_than_ns (wall clock). Context: worker. */
 void source_release(struct source *source, struct intake *intake, uint64_t older_than_ns);
+
+/**
+ * source_ended_by() - somebody knows how a process ended
+ *
+ * Its span, of whichever source, goes into the batch, or meets this word later.
+ *
+ * Context: worker.
+ */
+void source_ended_by(struct intake *intake, const struct refine_notice *notice);
+
+/* Let go of the spans of dead processes that were taken before @older_than_ns (CLOCK_MONOTONIC). Context:
+ * worker. */
+void source_release_endings(struct intake *intake, uint64_t older_than_ns);
 
 /**
  * source_end() - after the last source_drain() of a dying source: its open spans, what was held back,

@@ -110,6 +110,7 @@ struct worker *worker_free(struct worker *worker)
 {
         if (!worker)
                 return NULL;
+        source_release_endings(&worker->intake, UINT64_MAX);
         batch_done(&worker->batch);
         worker->deliver = deliver_free(worker->deliver);
         for (unsigned i = 0; i < SOURCE_STATES; i++)
@@ -186,6 +187,28 @@ void worker_unwatch(struct worker *worker, void *watch)
         loop_remove(&worker->loop, watch);
 }
 
+static void due_at(struct worker *worker, uint64_t moment_ns)
+{
+        worker->due_ns = MIN(worker->due_ns, moment_ns);
+}
+
+/* How long the batch waits for what belongs to what is in it. */
+static uint64_t coalesce_ns(const struct worker *worker)
+{
+        return MIN(worker->delay_ns, WORKER_COALESCE_MS * NS_PER_MS);
+}
+
+void worker_ended(struct worker *worker, int64_t pid, int signal)
+{
+        uint64_t now = clock_mono_ns();
+        const struct refine_notice notice = {
+                .pid = pid, .signal = signal, .wall_ns = clock_wall_ns(now), .mono_ns = now};
+
+        source_ended_by(&worker->intake, &notice);
+        if (worker->batch.count)
+                due_at(worker, now + coalesce_ns(worker));
+}
+
 static uint64_t next_due(const struct worker *worker)
 {
         uint64_t due = worker->due_ns;
@@ -212,20 +235,16 @@ void worker_wait(struct worker *worker, int timeout_ms)
         loop_wait(&worker->loop, timeout_ms);
 }
 
-static void due_at(struct worker *worker, uint64_t moment_ns)
-{
-        worker->due_ns = MIN(worker->due_ns, moment_ns);
-}
-
 /* The last of a process. */
 static void bury(struct worker *worker, struct source *source)
 {
-        uint64_t wait_ns = MIN(worker->delay_ns, WORKER_COALESCE_MS * NS_PER_MS);
+        uint64_t wait_ns = coalesce_ns(worker);
 
         source_end(source, &worker->intake);
         if (source->batch_refs && source->tty_fd >= 0 && ++worker->ttys_held >= TTYS_HELD_MAX)
                 wait_ns = 0;
-        if (worker->batch.count)
+        /* What waits for word of a process's end may find it among the latest records of another one. */
+        if (worker->batch.count || worker->intake.endings.held)
                 due_at(worker, worker->intake.mono_ns + wait_ns);
         source_unlink(worker, source);
 }
@@ -304,6 +323,8 @@ static void when_due(struct worker *worker)
         worker->due_ns = NEVER;
         EACH_SAFE (source, next, &worker->sources[SOURCE_WARM], link)
                 let_go(worker, source);
+        source_release_endings(&worker->intake, worker->intake.mono_ns - LIMIT_HELD_NS + 1);
+        due_at(worker, refine_endings_due(&worker->intake.endings));
         send_batch(worker);
 }
 
@@ -311,6 +332,8 @@ static void answer_flushes(struct worker *worker)
 {
         struct source *source, *next;
 
+        if (worker->flush_all)
+                return;
         EACH_SAFE (source, next, &worker->flushing, flush_link)
                 if (source->flush_drained && source->flush_mark != NEVER &&
                     (!worker->deliver || deliver_passed(worker->deliver, source->flush_mark)))
@@ -323,9 +346,13 @@ static void flush_drained(struct worker *worker)
         struct source *source;
 
         worker->flush_all = false;
+        /* Whoever asked meanwhile did so for what comes now as well. */
+        TAILQ_FOREACH (source, &worker->flushing, flush_link)
+                source->flush_mark = NEVER;
         for (unsigned i = 0; i < SOURCE_STATES; i++)
                 TAILQ_FOREACH (source, &worker->sources[i], link)
                         source_release(source, &worker->intake, UINT64_MAX);
+        source_release_endings(&worker->intake, UINT64_MAX);
         due_at(worker, worker->intake.mono_ns);
         if (worker->deliver)
                 deliver_hurry(worker->deliver);
@@ -360,7 +387,8 @@ bool worker_idle(const struct worker *worker)
 {
         const struct source *source;
 
-        if (worker->flush_all || !TAILQ_EMPTY(&worker->sources[SOURCE_HOT]) || worker->batch.count)
+        if (worker->flush_all || !TAILQ_EMPTY(&worker->sources[SOURCE_HOT]) || worker->batch.count ||
+            worker->intake.endings.held)
                 return false;
         if (worker->deliver && !deliver_passed(worker->deliver, NEVER))
                 return false;

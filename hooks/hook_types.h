@@ -11,6 +11,7 @@
 #include <linux/capability.h>
 #include <netdb.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
@@ -22,9 +23,12 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
+#include <threads.h>
 #include <unistd.h>
 
 #include "hooks/curl/curl_types.h"
+#include "hooks/pool/pool_types.h"
 
 /* In glibc, but declared only for fortified programs (the first five) or in no header at all. */
 ssize_t __read_chk(int fd, void *buf, size_t nbytes, size_t buflen);
@@ -35,3 +39,5 @@ int __poll_chk(struct pollfd *fds, nfds_t nfds, int timeout, size_t fdslen);
 int __ppoll_chk(struct pollfd *fds, nfds_t nfds, const struct timespec *timeout, const sigset_t *ss,
                 size_t fdslen);
 int capset(cap_user_header_t header, const cap_user_data_t data);
+int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv, void (*init)(void),
+                      void (*fini)(void), void (*rtld_fini)(void), void *stack_end);

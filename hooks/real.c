@@ -18,6 +18,12 @@ static const char hook_names[] =
 #undef HOOK
         ;
 
+static const uint8_t hook_libraries[HOOK_ID_COUNT] = {
+#define HOOK(name, library, need) HOOK_##library,
+#include "hooks/hooks.def"
+#undef HOOK
+};
+
 /*
  * The objects after us in load order, libc last. They were there when the program started, so they are never
  * unloaded. Kept so that a row is looked up when it is first called: most programs call a dozen of them,
@@ -70,6 +76,31 @@ static const char *hook_name(enum hook_id id)
         return name;
 }
 
+struct search {
+        const char *name;
+        uint32_t hash;
+        void *function;
+};
+
+static int search_object(struct dl_phdr_info *info, size_t size, void *data)
+{
+        struct search *search = data;
+        struct elf_object object;
+
+        if (elf_object_read(info, &object) && !elf_object_holds(info, &real_pointers) &&
+            !(object.soname && strcmp(object.soname, REAL_OWN_SONAME) == 0))
+                search->function = elf_object_find(&object, search->name, search->hash);
+        return search->function != NULL;
+}
+
+void *real_find(const char *name)
+{
+        struct search search = {.name = name, .hash = elf_object_hash(name)};
+
+        (void)dl_iterate_phdr(search_object, &search);
+        return search.function;
+}
+
 void *real_resolve(enum hook_id id)
 {
         const char *name = hook_name(id);
@@ -80,6 +111,10 @@ void *real_resolve(enum hook_id id)
                 (void)real_start(); /* whether we are the only copy is the constructor's question */
         for (unsigned i = 0; i < object_count && !function; i++)
                 function = elf_object_find(&objects[i], name, hash);
+        if (!function && hook_libraries[id] == HOOK_THREAD)
+                function = real_find(name); /* a plugin may have brought libpthread; it never goes again */
+        if (!function && hook_libraries[id] == HOOK_THREAD)
+                return real_substitute(id); /* or may yet bring it */
         if (!function)
                 function = real_substitute(id);
         __atomic_store_n(&real_pointers.by_id[id], function, __ATOMIC_RELEASE);

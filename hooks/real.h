@@ -16,7 +16,7 @@
 
 #define REAL_OWN_SONAME "libotel-preload.so"
 
-enum hook_library { HOOK_LIBC, HOOK_CURL };
+enum hook_library { HOOK_LIBC, HOOK_THREAD, HOOK_POOL, HOOK_CURL };
 enum hook_need { HOOK_MUST, HOOK_MAY };
 
 enum hook_id {
@@ -59,6 +59,16 @@ void *real_resolve(enum hook_id id);
  * Return: false when another copy of this library stands before us in load order: we only pass through.
  */
 bool real_start(void);
+
+/**
+ * real_find() - a function of any object that is loaded now, but for ourselves
+ *
+ * The default version, as the dynamic linker would choose; in load order.
+ *
+ * Context: hook; waits for a dlopen or dlclose of another thread.
+ * Return: its address, or NULL. Good for as long as its library stays.
+ */
+void *real_find(const char *name);
 
 /**
  * real_object_symbol() - a function of one loaded object

@@ -108,7 +108,8 @@ static long no_resolver(void)
         return EAI_SYSTEM;
 }
 
-static long no_host_r(void)
+/* Of functions that return an error number. */
+static long no_such_result(void)
 {
         return ENOSYS;
 }
@@ -127,13 +128,17 @@ static void *const substitutes[HOOK_ID_COUNT] = {
         [HOOK_ID__exit] = (void *)raw_exit,
         [HOOK_ID__Exit] = (void *)raw_exit,
         [HOOK_ID_quick_exit] = (void *)raw_exit,
+        [HOOK_ID_posix_spawn] = (void *)no_such_result,
+        [HOOK_ID_posix_spawnp] = (void *)no_such_result,
+        [HOOK_ID_pthread_create] = (void *)no_such_result,
+        [HOOK_ID_popen] = (void *)no_pointer,
         [HOOK_ID_syscall] = (void *)raw_syscall,
         [HOOK_ID_freopen] = (void *)no_pointer,
         [HOOK_ID_freopen64] = (void *)no_pointer,
         [HOOK_ID_gethostbyname] = (void *)no_pointer,
         [HOOK_ID_gethostbyname2] = (void *)no_pointer,
-        [HOOK_ID_gethostbyname_r] = (void *)no_host_r,
-        [HOOK_ID_gethostbyname2_r] = (void *)no_host_r,
+        [HOOK_ID_gethostbyname_r] = (void *)no_such_result,
+        [HOOK_ID_gethostbyname2_r] = (void *)no_such_result,
         [HOOK_ID_getaddrinfo] = (void *)no_resolver,
 };
 

@@ -11,7 +11,7 @@ __thread struct thread_state thread_state __attribute__((tls_model("initial-exec
 uint32_t agent_enabled __attribute__((visibility("hidden")));
 uint32_t process_generation __attribute__((visibility("hidden")));
 
-static bool on_signal_stack(void)
+bool guard_on_signal_stack(void)
 {
         stack_t stack;
 
@@ -20,7 +20,7 @@ static bool on_signal_stack(void)
 
 bool guard_given_up(uintptr_t at)
 {
-        if (at < thread_state.guard_at || on_signal_stack())
+        if (at < thread_state.guard_at || guard_on_signal_stack())
                 return false;
         thread_state.guard = 0;
         return true;

@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct conn;
+
 #define THREAD_DEBTS 16
 
 /* What a thread owes to which server request: kept by agent/trace/cause. */
@@ -20,11 +22,22 @@ struct thread_cause {
         uint32_t slice; /* waits so far */
         uint64_t debts[THREAD_DEBTS];
         uint8_t debt_count;
-        bool owes_unknown;     /* read for a request that nobody knows, or had more debts than fit */
-        bool touched_several;  /* more than one request in this slice, or an unknown one */
-        uint64_t touched;      /* the one request touched in this slice */
-        uint64_t head;         /* the last whose head was read in this slice */
-        uint64_t inherited;    /* the one that the thread's creator worked for */
+        bool owes_unknown;    /* read for a request that nobody knows, or had more debts than fit ... */
+        bool unknown_fresh;   /* ... once, and nothing was read or written since */
+        bool touched_several; /* more than one request in this slice, or an unknown one */
+        uint64_t touched;     /* the one request touched in this slice */
+        uint64_t head;        /* the last whose head was read in this slice */
+        uint64_t inherited;   /* the one that the thread's creator worked for */
+};
+
+#define THREAD_SENDS 4
+
+/* An outgoing call that this thread is inside of, unless it never comes back (agent/flow/abandoned.h). */
+struct thread_send {
+        uintptr_t at; /* stack pointer */
+        struct conn *conn;
+        struct thread_send *outer; /* the one that it is nested in, by a signal handler; NULL = none */
+        bool planned;
 };
 
 struct thread_state {
@@ -40,6 +53,9 @@ struct thread_state {
         uintptr_t readable_first, readable_last; /* pages of the buffer that was last found readable */
         uintptr_t readable_array;                /* page of the host's iovecs or message that was */
         struct thread_cause cause;
+        struct thread_send *send;               /* the innermost one; NULL = none */
+        struct thread_send sends[THREAD_SENDS]; /* from the outermost on; what is deeper is not remembered */
+        uint32_t tid, tid_generation; /* of the kernel, in which process_generation; 0 = not asked yet */
 };
 
 extern __thread struct thread_state thread_state
@@ -76,6 +92,9 @@ static inline uintptr_t guard_stack_pointer(void)
  * Context: signal.
  */
 bool guard_given_up(uintptr_t at);
+
+/* Does this run on a stack of its own for signal handlers (or can that not be told)? Context: signal. */
+bool guard_on_signal_stack(void);
 
 static inline bool guard_closed(void)
 {

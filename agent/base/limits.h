@@ -32,12 +32,17 @@
 #define LIMIT_DNS_CACHE 1024 /* remembered address -> name pairs, power of two */
 
 /* Hooks */
-#define LIMIT_REAL_OBJECTS 64 /* loaded objects that real functions are looked up in */
+#define LIMIT_THREAD_STARTS  65536 /* threads that were created and do not run yet */
+#define LIMIT_POOLS          256   /* pools of GLib whose jobs are followed */
+#define LIMIT_POOL_JOBS      4096  /* jobs of pools that were handed over and are not done yet */
+#define LIMIT_POPEN_STREAMS  4096  /* streams of popen() open at once that children must not get */
+#define LIMIT_REAL_OBJECTS   64 /* loaded objects that real functions are looked up in */
 
 /* libcurl */
 #define LIMIT_CURL_HANDLES   8192 /* easy handles with state of ours */
 #define LIMIT_CURL_MULTIS    1024 /* multi handles with state of ours */
 #define LIMIT_CURL_LIBRARIES 8    /* libcurls loaded at the same time */
+#define LIMIT_CURL_COPIED    64   /* lines of a header list before a context line that we replace */
 #define LIMIT_CURL_URL       4096 /* remembered bytes of a transfer's URL */
 
 /* Records and ring */
@@ -67,6 +72,8 @@
 #define LIMIT_RESPONSE        (4 * 1024 * 1024)  /* OTLP: larger answers are a failure */
 #define LIMIT_HELD_SPANS      64            /* failed connects of one process that may yet be superseded */
 #define LIMIT_HELD_NS         1000000000ull /* how long they may */
+#define LIMIT_HELD_PROCESSES  32            /* killed processes whose signal is waited for, so long as well */
+#define LIMIT_ROUTES          256           /* patterns of server requests */
 #define LIMIT_RESOURCE_ATTRS  256           /* attributes of one resource */
 #define LIMIT_CONSOLE_DEPTH   16            /* levels of a printed tree; deeper spans are not indented */
 #define LIMIT_CONSOLE_MS      1000          /* a terminal or pipe that is stuck for so long is given up */

@@ -117,7 +117,8 @@ struct config_env {
 };
 
 /**
- * config_env_copy() - keep a copy of all OTEL_* variables and TRACEPARENT, TRACESTATE, BAGGAGE
+ * config_env_copy() - keep a copy of all OTEL_* variables and TRACEPARENT, TRACESTATE, BAGGAGE, also as CGI
+ * hands them to a program
  * @environ_now: the process's environment
  *
  * From static memory, or mapped memory where that is too small (and for every call but the first);

@@ -12,12 +12,20 @@ static _Alignas(char *) char own_block[OWN_BYTES];
 static bool own_block_taken;
 
 /* What we keep: a name up to and with "=", or a prefix of names. */
-static const char *const kept[] = {"OTEL_", "TRACEPARENT=", "TRACESTATE=", "BAGGAGE="};
+static const char *const kept[] = {"OTEL_",
+                                   "TRACEPARENT=",
+                                   "TRACESTATE=",
+                                   "BAGGAGE=",
+                                   "HTTP_TRACEPARENT=", /* CGI: the request's header fields */
+                                   "HTTP_TRACESTATE=",
+                                   "HTTP_BAGGAGE=",
+                                   "GATEWAY_INTERFACE=",
+                                   "REQUEST_METHOD="};
 
 static bool is_kept(const char *string)
 {
         for (size_t i = 0; i < ARRAY_LEN(kept); i++)
-                if (strncmp(string, kept[i], strlen(kept[i])) == 0)
+                if (*string == *kept[i] && strncmp(string, kept[i], strlen(kept[i])) == 0)
                         return true;
         return false;
 }

@@ -3,11 +3,15 @@
 
 #include <stddef.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/guard.h"
+#include "agent/base/sys.h"
 #include "agent/flow/conn_slab.h"
+#include "agent/flow/stream.h"
 #include "agent/flow/to_span.h"
+#include "agent/process.h"
 
 #define PER_CHUNK 64
 
@@ -82,14 +86,52 @@ static void setup_failed(struct conn *conn, int error, bool timed_out, uint64_t 
         to_span_connect(&conn->peer, conn->connect_start_ns, now_ns, error, timed_out);
 }
 
-/* Everything that waits for a response ends as @outcome says. Incoming side only. */
-static void end_waiting(struct conn *conn, const struct exchange_outcome *outcome)
-{
-        struct exchange *exchange;
+#define SETTLE_YIELDS 200
 
-        while ((exchange = conn_queue_first(conn))) {
+bool direction_enter_settling(struct direction *direction)
+{
+        uint32_t seen = DIRECTION_SETTLING;
+
+        for (unsigned i = 0; i < SETTLE_YIELDS && seen == DIRECTION_SETTLING; i++) {
+                (void)sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+                seen = DIRECTION_FREE;
+                if (atomic_compare_exchange_strong_explicit(&direction->busy, &seen, DIRECTION_IN_CALL,
+                                                            memory_order_acquire, memory_order_relaxed))
+                        return true;
+        }
+        return false;
+}
+
+/*
+ * A handler that was forked after the head was read has the request now, and tells of it: we never wrote a
+ * byte of its response.
+ */
+static bool handed_to_child(const struct conn *conn, const struct exchange *exchange)
+{
+        return conn->role == CONN_SERVER && exchange->head_done && !exchange->status &&
+               exchange->forks != process_forks();
+}
+
+void conn_answered(struct conn *conn, const struct exchange_outcome *outcome)
+{
+        struct exchange *exchange = conn_queue_first(conn);
+
+        if (outcome->unanswered && handed_to_child(conn, exchange))
+                to_span_dropped(exchange);
+        else
                 to_span_exchange(conn, exchange, outcome);
-                conn_queue_pop(conn);
+        if (conn->role == CONN_SERVER)
+                cause_close(atomic_load(&exchange->request));
+        conn_queue_pop(conn);
+}
+
+void conn_unanswered(struct conn *conn, const struct exchange_outcome *outcome)
+{
+        struct exchange_outcome end = *outcome;
+
+        while (conn_queue_first(conn)) {
+                end.unanswered = conn->role == CONN_SERVER && !conn_queue_first(conn)->status;
+                conn_answered(conn, &end);
         }
 }
 
@@ -113,8 +155,8 @@ static struct exchange_outcome outcome_now(const struct conn *conn)
 
         if (outcome.error)
                 outcome.end_ns = conn->error_ns;
-        else if (conn->eof)
-                outcome.truncated = true;
+        else if (conn->eof || (conn->role == CONN_SERVER && conn_phase(conn) == CONN_HTTP1))
+                outcome.truncated = true; /* a server's own end of the stream is one as well */
         else if (conn_phase(conn) == CONN_OPAQUE)
                 outcome.incomplete = true;
         else
@@ -132,11 +174,14 @@ static void conn_finish(struct conn *conn)
                 setup_failed(conn, 0, true, outcome.end_ns);
         else if (phase == CONN_OPEN)
                 conn_tell_setup(conn); /* ended without a word */
-        end_waiting(conn, &outcome);
+        if (conn->role == CONN_SERVER && !conn->error)
+                stream_answer_eof(conn, outcome.end_ns);
+        conn_unanswered(conn, &outcome);
 }
 
 void conn_last_words(struct conn *conn)
 {
+        struct direction *answers = conn->role == CONN_SERVER ? &conn->out : &conn->in;
         struct exchange_outcome outcome = outcome_now(conn);
 
         if (conn->generation != process_generation)
@@ -144,10 +189,10 @@ void conn_last_words(struct conn *conn)
         if (conn_phase(conn) == CONN_OPEN)
                 conn_tell_setup(conn);
         /* Held: another thread is reading. What it does not finish is found in shared memory. */
-        if (!direction_enter(&conn->in))
+        if (!direction_enter(answers))
                 return;
-        end_waiting(conn, &outcome);
-        direction_leave(&conn->in);
+        conn_unanswered(conn, &outcome);
+        direction_leave(answers);
 }
 
 /* What only memory holds is given back; a forked child does nothing more with its parent's connections. */
@@ -168,6 +213,9 @@ void conn_adopt(struct conn *conn)
         bool idle = !conn->sending && !conn->leftover && !conn_queue_first(conn) &&
                     !http1_busy(&conn->out.parser) && !http1_busy(&conn->in.parser);
 
+        /* The child may only be about to close it: see serve_adopt(). */
+        if (!idle && conn->role == CONN_SERVER)
+                return;
         if (!idle) {
                 conn_opaque(conn, STAT_OPAQUE_UNSEEN);
                 return;

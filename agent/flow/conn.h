@@ -27,6 +27,8 @@ enum conn_phase {
 /* Who opened it: decides which direction carries requests. */
 enum conn_role { CONN_CLIENT, CONN_SERVER };
 
+struct out_scratch;
+
 struct direction {
         _Atomic uint32_t busy; /* try-lock */
         struct http1 parser;
@@ -44,6 +46,7 @@ struct conn {
         _Atomic uint32_t setup_told; /* its set-up was told or needs no telling */
         bool eof;                    /* the peer ended the stream */
         bool spoke_http;             /* a request head went out whole */
+        bool peeked;                 /* the host looked at bytes before it took them */
         bool tcp;
         uint8_t role;                 /* enum conn_role */
         struct cause_opening opening; /* client: for which server request it was opened */
@@ -60,6 +63,8 @@ struct conn {
         struct exchange *sending;  /* the requests' side: request begun and not finished */
         struct exchange *leftover; /* its header lines went out in part ... */
         uint32_t leftover_sent;    /* ... so many bytes of them */
+        _Atomic uint32_t sender;   /* thread inside a planned outgoing call, 0 = none ... */
+        struct out_scratch *under_way; /* ... and its working memory, if it has any */
 
         /* Requests that wait for their response; pushed by the requests' side, popped by the responses'. */
         _Atomic uint32_t queue_head, queue_tail;
@@ -94,15 +99,40 @@ void conn_tell_setup(struct conn *conn);
 /* The process is about to end with the connection open: tell what is known of its set-up and its requests. */
 void conn_last_words(struct conn *conn);
 
+enum { DIRECTION_FREE, DIRECTION_IN_CALL, DIRECTION_SETTLING };
+
+/*
+ * True when nobody else is inside a call on the direction. Whoever has only its own work left to do after the
+ * call is waited for, a bounded time: the peer may have answered faster than that was done.
+ */
+bool direction_enter_settling(struct direction *direction);
+
 static inline bool direction_enter(struct direction *direction)
 {
-        return atomic_exchange_explicit(&direction->busy, 1, memory_order_acquire) == 0;
+        uint32_t seen = DIRECTION_FREE;
+
+        return atomic_compare_exchange_strong_explicit(&direction->busy, &seen, DIRECTION_IN_CALL,
+                                                       memory_order_acquire, memory_order_relaxed) ||
+               (seen == DIRECTION_SETTLING && direction_enter_settling(direction));
+}
+
+/* The real call is over, only our own work is left. */
+static inline void direction_settle(struct direction *direction)
+{
+        atomic_store_explicit(&direction->busy, DIRECTION_SETTLING, memory_order_relaxed);
 }
 
 static inline void direction_leave(struct direction *direction)
 {
-        atomic_store_explicit(&direction->busy, 0, memory_order_release);
+        atomic_store_explicit(&direction->busy, DIRECTION_FREE, memory_order_release);
 }
+
+/* The oldest request is over, as @outcome says: its span goes out, and it leaves the queue. The responses'
+ * side only. */
+struct exchange_outcome;
+void conn_answered(struct conn *conn, const struct exchange_outcome *outcome);
+/* No response will come any more: what waits ends with what is known of the connection. */
+void conn_unanswered(struct conn *conn, const struct exchange_outcome *outcome);
 
 /* The queue. push and withdraw: outgoing side; first and pop: incoming side. */
 bool conn_queue_push(struct conn *conn, struct exchange *exchange);

@@ -37,6 +37,7 @@ struct exchange {
         struct scope_decision decision;
         bool decided; /* parent, ids and injection are settled */
         bool traced;  /* false: the head had a context header of its own */
+        bool replaces; /* the head's context header, which the program passes on, becomes ours */
         bool head_done, request_done;
         bool is_head, is_connect;
         uint8_t minor;
@@ -44,7 +45,8 @@ struct exchange {
         uint16_t inject_len;
         _Atomic int open_slot; /* of home_open(), OPEN_NONE, or OPEN_OVER */
         struct http1_span text_at[HTTP1_TEXTS];
-        uint64_t request; /* server side: its number as a cause; client side: see decision */
+        _Atomic uint64_t request; /* server side: its number as a cause; client side: see decision */
+        uint32_t forks;           /* server side: process_forks() when its head was read */
 
         /* Written by the incoming side. */
         uint16_t status;

@@ -37,27 +37,41 @@ static size_t put(char *to, size_t at, struct slice text)
         return at + text.len;
 }
 
-void inject_compose(struct exchange *exchange, bool has_tracestate, bool eol_lf)
+static size_t put_line(char *to, size_t at, struct slice eol, struct slice name, struct slice value)
 {
-        struct slice eol = eol_lf ? SLICE("\n") : SLICE("\r\n");
-        struct slice tracestate = exchange->decision.context.tracestate;
-        size_t len;
+        at = put(to, at, eol);
+        at = put(to, at, name);
+        return put(to, at, value);
+}
 
-        len = put(exchange->inject_text, 0, SLICE("traceparent: "));
-        traceparent_write(exchange->inject_text + len, &exchange->decision.context);
-        len = put(exchange->inject_text, len + TRACEPARENT_LEN, eol);
+void inject_compose(struct exchange *exchange, const struct http1_head *head)
+{
+        struct slice eol = head->eol_lf ? SLICE("\n") : SLICE("\r\n");
+        struct slice tracestate = exchange->decision.context.tracestate;
+        struct slice baggage = exchange->decision.baggage;
+        char *to = exchange->inject_text;
+        size_t len = 0;
+
+        if (!exchange->replaces)
+                len = put(to, len, SLICE("traceparent: "));
+        traceparent_write(to + len, &exchange->decision.context);
+        len += TRACEPARENT_LEN;
         /* A tracestate of the program's own without a traceparent means nothing, but two of them mean
          * trouble. */
-        if (tracestate.len && tracestate.len <= LIMIT_TRACESTATE && !has_tracestate) {
-                len = put(exchange->inject_text, len, SLICE("tracestate: "));
-                len = put(exchange->inject_text, len, tracestate);
-                len = put(exchange->inject_text, len, eol);
-        }
+        if (tracestate.len && tracestate.len <= LIMIT_TRACESTATE && !head->text[HTTP1_TRACESTATE].present)
+                len = put_line(to, len, eol, SLICE("tracestate: "), tracestate);
+        if (baggage.len && baggage.len <= LIMIT_BAGGAGE && !head->text[HTTP1_BAGGAGE].present)
+                len = put_line(to, len, eol, SLICE("baggage: "), baggage);
+        /* A replaced value has the end of its line behind it. */
+        if (!exchange->replaces)
+                len = put(to, len, eol);
         exchange->inject_len = (uint16_t)len;
 }
 
 struct builder {
         struct out_scratch *scratch;
+        const struct iovec *host; /* the next of the host's pieces ... */
+        size_t used;              /* ... and how much of it is behind us */
         bool copying;
         size_t copied;
         int count;
@@ -76,35 +90,73 @@ static void append(struct builder *builder, const void *p, size_t len)
                 (struct iovec){.iov_base = (void *)(uintptr_t)p, .iov_len = len};
 }
 
+/* The next @n bytes of the host's, kept or left out. */
+static void pass_host(struct builder *builder, size_t n, bool keep)
+{
+        while (n) {
+                size_t piece = MIN(builder->host->iov_len - builder->used, n);
+
+                if (keep && piece)
+                        append(builder, (const char *)builder->host->iov_base + builder->used, piece);
+                n -= piece;
+                builder->used += piece;
+                if (builder->used == builder->host->iov_len) {
+                        builder->host++;
+                        builder->used = 0;
+                }
+        }
+}
+
 int inject_build(struct out_scratch *scratch, const struct iovec *iov, int iovcnt, size_t host_len)
 {
-        struct builder builder = {.scratch = scratch};
+        struct builder builder = {.scratch = scratch, .host = iov};
         size_t total = host_len, at = 0;
-        unsigned next = 0;
 
         for (unsigned i = 0; i < scratch->insert_count; i++)
-                total += scratch->inserts[i].exchange->inject_len;
+                total = total + scratch->inserts[i].exchange->inject_len - scratch->inserts[i].remove;
         builder.copying = total <= sizeof(scratch->copy);
         if (!builder.copying && iovcnt + 2 * (int)scratch->insert_count > LIMIT_IOV)
                 return 0;
-        for (int i = 0; i < iovcnt; i++) {
-                const char *p = iov[i].iov_base;
-                size_t left = iov[i].iov_len;
+        for (unsigned i = 0; i < scratch->insert_count; i++) {
+                const struct insert *insert = &scratch->inserts[i];
 
-                while (next < scratch->insert_count && scratch->inserts[next].at < at + left) {
-                        const struct insert *insert = &scratch->inserts[next++];
-                        size_t before = insert->at - at;
-
-                        append(&builder, p, before);
-                        append(&builder, insert->exchange->inject_text, insert->exchange->inject_len);
-                        p += before;
-                        left -= before;
-                        at += before;
-                }
-                append(&builder, p, left);
-                at += left;
+                pass_host(&builder, insert->at - at, true);
+                append(&builder, insert->exchange->inject_text, insert->exchange->inject_len);
+                pass_host(&builder, insert->remove, false);
+                at = insert->at + insert->remove;
         }
+        pass_host(&builder, host_len - at, true);
         if (builder.copying)
                 scratch->iov[builder.count++] = (struct iovec){scratch->copy, builder.copied};
         return builder.count;
+}
+
+void inject_done(struct exchange *exchange)
+{
+        exchange->inject = INJECT_DONE;
+        stat_add(exchange->replaces ? STAT_REPLACED : STAT_INJECTED, 1);
+}
+
+size_t inject_share(struct conn *conn, const struct out_scratch *scratch, size_t taken)
+{
+        size_t at = 0;
+
+        for (unsigned i = 0; i < scratch->insert_count; i++) {
+                const struct insert *insert = &scratch->inserts[i];
+                struct exchange *exchange = insert->exchange;
+
+                if (taken <= insert->at - at)
+                        return at + taken;
+                taken -= insert->at - at;
+                at = insert->at + insert->remove;
+                if (taken < exchange->inject_len) {
+                        exchange->inject = INJECT_STARTED;
+                        conn->leftover = exchange;
+                        conn->leftover_sent = (uint32_t)taken;
+                        return at;
+                }
+                inject_done(exchange);
+                taken -= exchange->inject_len;
+        }
+        return at + taken;
 }

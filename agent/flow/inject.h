@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What is added to a request head, and the host's bytes with it worked in. */
+/* What is added to a request head, or takes a part's place, and the host's bytes with it worked in. */
 #include <sys/uio.h>
 
 #include "agent/flow/conn.h"
 
-/* Header lines of ours go in at @at (offset in the host's bytes of this call). */
+/* Text of ours goes in at @at (offset in the host's bytes of this call), for @remove bytes of the host's. */
 struct insert {
-        size_t at;
+        size_t at, remove;
         struct exchange *exchange;
 };
 
@@ -16,6 +16,7 @@ struct out_scratch {
         uint64_t slab_link;
         uint32_t index;
         struct http1 before;                            /* parser as it was before this call ... */
+        struct cause_opening opening;                   /* ... and what its connection's was ... */
         struct exchange *sending;                       /* ... and the request that was under way, ... */
         bool sending_head_done;                         /* ... as far as it was */
         struct exchange *opened[LIMIT_HEADS_PER_WRITE]; /* begun in this call, oldest first */
@@ -31,8 +32,9 @@ struct out_scratch {
 struct out_scratch *out_scratch_new(void);
 void out_scratch_free(struct out_scratch *scratch);
 
-/* Write the exchange's context header lines into its inject_text. Context: signal. */
-void inject_compose(struct exchange *exchange, bool has_tracestate, bool eol_lf);
+/* Write what carries the exchange's context into its inject_text: lines for @head, or the value that replaces
+ * one there and the lines after it. Context: signal. */
+void inject_compose(struct exchange *exchange, const struct http1_head *head);
 
 /**
  * inject_build() - the host's bytes with everything of ours in its place
@@ -42,3 +44,16 @@ void inject_compose(struct exchange *exchange, bool has_tracestate, bool eol_lf)
  * Context: signal. Return: number of iovecs in scratch->iov; 0 when they would be too many for one call.
  */
 int inject_build(struct out_scratch *scratch, const struct iovec *iov, int iovcnt, size_t host_len);
+
+/**
+ * inject_share() - how many of @taken bytes were the host's
+ *
+ * Bytes that ours replace are the host's as soon as ours have begun to leave. Notes how far our own got: what
+ * left in part only is the connection's leftover.
+ *
+ * Context: signal.
+ */
+size_t inject_share(struct conn *conn, const struct out_scratch *scratch, size_t taken);
+
+/* The exchange's text has left to its end. Context: signal. */
+void inject_done(struct exchange *exchange);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The bytes of a client connection: requests out (with injection), responses in.
+ * The bytes of a client connection's requests (with injection), and of everybody's responses. A server's
+ * requests come in through serve.h.
  *
  * Out is two steps around the host's real call. plan parses what the host wants to send, decides about
  * each request head that is completed by it, and says what to send instead; commit learns how much the
@@ -43,6 +44,10 @@ bool stream_out_plan(struct out_plan *ret_plan, struct conn *conn, const struct 
  */
 ssize_t stream_out_commit(struct out_plan *plan, ssize_t n, int error);
 
+/* The real call will not return, and what left is not known: in place of a commit, from whichever thread finds
+ * it out. @scratch: the plan's, or NULL. Context: signal. */
+void stream_out_abandoned(struct conn *conn, struct out_scratch *scratch);
+
 /* Bytes of ours that must go out before the host's next byte, if any. Context: hook. */
 struct slice stream_out_leftover(const struct conn *conn);
 /* @n bytes of them left. */
@@ -51,11 +56,11 @@ void stream_out_leftover_sent(struct conn *conn, size_t n);
 /* @n bytes went out unseen (sendfile, splice). Context: hook. */
 void stream_out_unseen(struct conn *conn, uint64_t n);
 
-/* --- in; the caller holds the direction --- */
+/* --- responses; the caller holds the direction that they take --- */
 
-/* @bytes arrived. Context: hook. */
-void stream_in_bytes(struct conn *conn, struct slice bytes, uint64_t now_ns);
-/* @n bytes arrived and went where we cannot look. */
-void stream_in_unseen(struct conn *conn, uint64_t n, uint64_t now_ns);
-/* The peer ended the stream. */
-void stream_in_eof(struct conn *conn, uint64_t now_ns);
+/* @bytes of responses came in (client) or went out (server). Context: hook. */
+void stream_answer_bytes(struct conn *conn, struct slice bytes, uint64_t now_ns);
+/* @n bytes of them went by where we cannot look. */
+void stream_answer_unseen(struct conn *conn, uint64_t n, uint64_t now_ns);
+/* No more of them will come: a response that ends with the stream is complete; requests may still wait. */
+void stream_answer_eof(struct conn *conn, uint64_t now_ns);

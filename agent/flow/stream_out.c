@@ -15,6 +15,7 @@
 #include "agent/flow/stream.h"
 #include "agent/flow/to_span.h"
 #include "agent/ring/home.h"
+#include "agent/trace/traceparent.h"
 
 #define PAGE 4096
 
@@ -63,34 +64,88 @@ static bool on_begin(void *ctx, struct http1 *parser, size_t at, char **ret_text
         return true;
 }
 
-static void decide(struct exchange *exchange, const struct http1_head *head)
+/* The request goes out as it is, unrecorded. */
+static void respect(struct exchange *exchange)
 {
+        exchange->traced = false;
+        stat_add(STAT_SPANS_RESPECTED, 1);
+}
+
+/* How far before its blank line the head's context value begins. */
+static size_t context_back(const struct http1 *parser)
+{
+        return parser->head_len - parser->head.traceparent_from;
+}
+
+/* Is the head's context one that the program passes on from a request of its own, and still to be sent? */
+static bool passed_on(const struct http1 *parser, size_t blank_at, struct trace_context *ret_header)
+{
+        uint64_t request;
+
+        if (parser->head.traceparent_count != 1 || context_back(parser) > blank_at ||
+            !traceparent_parse(http1_text_get(parser, HTTP1_TRACEPARENT), ret_header))
+                return false;
+        request = cause_by_header(ret_header);
+        return request != CAUSE_NONE && request != CAUSE_UNKNOWN;
+}
+
+static void decide(struct conn *conn, struct exchange *exchange, const struct http1 *parser, size_t blank_at)
+{
+        struct cause_departure departure = {.method = http1_text_get(parser, HTTP1_METHOD),
+                                            .target = http1_text_get(parser, HTTP1_TARGET),
+                                            .opening = &conn->opening};
+
         exchange->decided = true;
-        exchange->traced = head->traceparent_count == 0;
-        if (!exchange->traced) {
-                stat_add(STAT_SPANS_RESPECTED, 1);
+        exchange->replaces = parser->head.traceparent_count > 0;
+        if (exchange->replaces && !passed_on(parser, blank_at, &departure.header)) {
+                respect(exchange);
                 return;
         }
-        scope_decide(&exchange->decision, &(struct cause_departure){.opening = NULL}, &exchange->carry);
+        scope_decide(&exchange->decision, &departure, &exchange->carry);
+        if (exchange->replaces && exchange->decision.rung != CAUSE_BY_HEADER) { /* it ended just now */
+                respect(exchange);
+                return;
+        }
+        exchange->traced = true;
         if (exchange->decision.sampled)
                 home_prepare();
         else
                 stat_add(STAT_SPANS_UNSAMPLED, 1);
-        inject_compose(exchange, head->text[HTTP1_TRACESTATE].present, head->eol_lf);
+        inject_compose(exchange, &parser->head);
+}
+
+static void insert(struct out_scratch *scratch, struct exchange *exchange, const struct http1 *parser,
+                   size_t blank_at)
+{
+        const struct http1_head *head = &parser->head;
+        struct insert *insert = &scratch->inserts[scratch->insert_count];
+
+        /* What did not leave when it was decided about may have left by now, or be another head's. */
+        if (head->traceparent_count != exchange->replaces ||
+            (exchange->replaces && context_back(parser) > blank_at)) {
+                respect(exchange);
+                return;
+        }
+        *insert = (struct insert){.at = blank_at, .exchange = exchange};
+        if (exchange->replaces) {
+                insert->at -= context_back(parser);
+                insert->remove = head->traceparent_end - head->traceparent_from;
+        }
+        scratch->insert_count++;
 }
 
 static bool on_blank(void *ctx, struct http1 *parser, size_t at)
 {
         struct out_call *call = ctx;
-        struct out_scratch *scratch = call->plan->scratch;
-        struct exchange *exchange = call->plan->conn->sending;
+        struct conn *conn = call->plan->conn;
+        struct exchange *exchange = conn->sending;
 
         if (call->again)
                 return true;
         if (!exchange->decided)
-                decide(exchange, &parser->head);
+                decide(conn, exchange, parser, call->base + at);
         if (exchange->traced && exchange->inject == INJECT_NONE)
-                scratch->inserts[scratch->insert_count++] = (struct insert){call->base + at, exchange};
+                insert(call->plan->scratch, exchange, parser, call->base + at);
         return true;
 }
 
@@ -174,7 +229,7 @@ static bool looks_like_http(const struct out_plan *plan)
         for (int i = 0; i < plan->host_iovcnt && len < sizeof(first); i++) {
                 size_t piece = MIN(plan->host_iov[i].iov_len, sizeof(first) - len);
 
-                memcpy(first + len, plan->host_iov[i].iov_base, piece);
+                memcpy(first + len, piece ? plan->host_iov[i].iov_base : "", piece);
                 len += piece;
         }
         return http1_guess(slice_make(first, len), HTTP1_REQUESTS) != PROTO_NO;
@@ -200,6 +255,7 @@ static bool plan_heads(struct out_plan *plan)
         if (!plan->scratch)
                 return give_up(conn, STAT_OPAQUE_UNSEEN);
         plan->scratch->before = conn->out.parser;
+        plan->scratch->opening = conn->opening;
         plan->scratch->sending = conn->sending;
         plan->scratch->sending_head_done = conn->sending && conn->sending->head_done;
         /* A wait that ran out before the request was not for its answer. */
@@ -261,32 +317,6 @@ pass:
         return false;
 }
 
-/* How many of @taken bytes were the host's; notes how far our own got. */
-static size_t host_share(struct out_plan *plan, size_t taken)
-{
-        size_t at = 0;
-
-        for (unsigned i = 0; i < plan->scratch->insert_count; i++) {
-                const struct insert *insert = &plan->scratch->inserts[i];
-                struct exchange *exchange = insert->exchange;
-
-                if (taken <= insert->at - at)
-                        return at + taken;
-                taken -= insert->at - at;
-                at = insert->at;
-                if (taken < exchange->inject_len) {
-                        exchange->inject = INJECT_STARTED;
-                        plan->conn->leftover = exchange;
-                        plan->conn->leftover_sent = (uint32_t)taken;
-                        return at;
-                }
-                exchange->inject = INJECT_DONE;
-                stat_add(STAT_INJECTED, 1);
-                taken -= exchange->inject_len;
-        }
-        return at + taken;
-}
-
 /* Put everything back to where exactly @accepted of the host's bytes have left. */
 static void rewind_to(struct out_plan *plan, size_t accepted)
 {
@@ -305,6 +335,8 @@ static void rewind_to(struct out_plan *plan, size_t accepted)
         scratch->kept = 0;
         if (accepted && !feed(&call, accepted))
                 conn_opaque(conn, STAT_OPAQUE_ERROR);
+        if (!scratch->sending && !scratch->kept)
+                conn->opening = scratch->opening; /* its first request is still to come */
         while (scratch->opened_count > scratch->kept) {
                 struct exchange *exchange = scratch->opened[--scratch->opened_count];
 
@@ -318,9 +350,17 @@ static void rewind_to(struct out_plan *plan, size_t accepted)
         }
 }
 
-/* The outgoing side's last look at a request of this call. */
-static void settle(struct conn *conn, struct exchange *exchange)
+/* Bytes of the request left: what the thread owed to its cause is paid. */
+static void pay(const struct exchange *exchange)
 {
+        cause_wrote(&thread_state.cause, exchange->decision.request);
+}
+
+/* The outgoing side's last look at a request of this call. */
+static void settle(struct conn *conn, struct exchange *exchange, bool left)
+{
+        if (left)
+                pay(exchange);
         if (exchange->head_done) {
                 conn->spoke_http = true;
                 to_span_open(conn, exchange);
@@ -347,6 +387,8 @@ static void commit_body(struct out_plan *plan, size_t n)
         struct http1_sink sink = sink_for(&call);
         struct exchange *exchange = plan->conn->sending;
 
+        if (exchange)
+                pay(exchange);
         if (!http1_skip(&plan->conn->out.parser, n, &sink))
                 conn_opaque(plan->conn, STAT_OPAQUE_ERROR);
         if (exchange && exchange->request_done)
@@ -357,7 +399,7 @@ static ssize_t commit_heads(struct out_plan *plan, ssize_t n, int error)
 {
         struct out_scratch *scratch = plan->scratch;
         struct conn *conn = plan->conn;
-        size_t accepted = n > 0 ? host_share(plan, (size_t)n) : 0;
+        size_t accepted = n > 0 ? inject_share(conn, scratch, (size_t)n) : 0;
         bool broken = n < 0 && breaks_connection(error);
 
         scratch->kept = scratch->opened_count;
@@ -365,9 +407,9 @@ static ssize_t commit_heads(struct out_plan *plan, ssize_t n, int error)
         if (accepted < plan->host_len && !broken)
                 rewind_to(plan, accepted);
         if (scratch->sending)
-                settle(conn, scratch->sending);
+                settle(conn, scratch->sending, n > 0);
         for (unsigned i = 0; i < scratch->kept; i++)
-                settle(conn, scratch->opened[i]);
+                settle(conn, scratch->opened[i], n > 0);
         out_scratch_free(scratch);
         return n < 0 ? -1 : (ssize_t)accepted;
 }
@@ -393,6 +435,20 @@ ssize_t stream_out_commit(struct out_plan *plan, ssize_t n, int error)
         return result;
 }
 
+void stream_out_abandoned(struct conn *conn, struct out_scratch *scratch)
+{
+        bool own = conn->generation == process_generation; /* else its requests are the parent's to tell */
+
+        conn_opaque(conn, STAT_OPAQUE_UNSEEN);
+        if (scratch && own && scratch->sending)
+                settle(conn, scratch->sending, false);
+        for (unsigned i = 0; scratch && own && i < scratch->opened_count; i++)
+                settle(conn, scratch->opened[i], false);
+        if (scratch)
+                out_scratch_free(scratch);
+        direction_leave(&conn->out);
+}
+
 struct slice stream_out_leftover(const struct conn *conn)
 {
         const struct exchange *exchange = conn->leftover;
@@ -408,9 +464,8 @@ void stream_out_leftover_sent(struct conn *conn, size_t n)
         conn->leftover_sent += (uint32_t)n;
         if (conn->leftover_sent < conn->leftover->inject_len)
                 return;
-        conn->leftover->inject = INJECT_DONE;
+        inject_done(conn->leftover);
         conn->leftover = NULL;
-        stat_add(STAT_INJECTED, 1);
 }
 
 void stream_out_unseen(struct conn *conn, uint64_t n)

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "agent/base/clock.h"
+#include "agent/base/load.h"
+#include "agent/config/config.h"
 #include "agent/ring/home.h"
 
 static void span_begin(struct span *span, const struct scope_decision *decision, enum span_shape shape)
@@ -15,6 +17,8 @@ static void span_begin(struct span *span, const struct scope_decision *decision,
         span->status = SPAN_UNSET; /* the worker settles it from the facts */
         span->shape = (uint8_t)shape;
         span->attr_count = 0;
+        if (config_now.parent_rule && decision->rung)
+                span_add_str(span, SEMCONV_OTEL_PARENT_RULE, scope_rung_text(decision->rung));
 }
 
 /* Both ends from one reading of the wall clock: a step of it in between cannot turn the span around. */
@@ -30,11 +34,35 @@ static void add_peer(struct span *span, const struct peer *peer)
         span_add_bytes(span, SEMCONV_RAW_PEER, slice_make(&peer->addr, peer->len));
 }
 
+/* What only a server is told of where a request comes from. */
+static void add_origin(struct span *span, const struct conn *conn, const struct exchange *exchange)
+{
+        static const struct {
+                enum http1_text text;
+                enum semconv key;
+        } rows[] = {
+                {HTTP1_FORWARDED, SEMCONV_RAW_FORWARDED},
+                {HTTP1_X_FORWARDED_FOR, SEMCONV_RAW_X_FORWARDED_FOR},
+                {HTTP1_X_FORWARDED_PROTO, SEMCONV_RAW_X_FORWARDED_PROTO},
+                {HTTP1_X_FORWARDED_HOST, SEMCONV_RAW_X_FORWARDED_HOST},
+        };
+
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+                span_add_str(span, rows[i].key, exchange_text(exchange, rows[i].text));
+        span_add_bytes(span, SEMCONV_RAW_LOCAL, slice_make(&conn->local, conn->local_len));
+}
+
 static void exchange_span(struct span *span, const struct conn *conn, const struct exchange *exchange)
 {
-        uint8_t minor = exchange->status ? exchange->response_minor : exchange->minor;
+        bool server = conn->role == CONN_SERVER;
+        /* A client learns the version from the answer, a server is told it in the question. */
+        uint8_t minor = exchange->status && !server ? exchange->response_minor : exchange->minor;
 
-        span_begin(span, &exchange->decision, SHAPE_HTTP_CLIENT);
+        span_begin(span, &exchange->decision, server ? SHAPE_HTTP_SERVER : SHAPE_HTTP_CLIENT);
+        if (server) {
+                span->kind = SPAN_SERVER;
+                add_origin(span, conn, exchange);
+        }
         span_add_str(span, SEMCONV_RAW_METHOD, exchange_text(exchange, HTTP1_METHOD));
         span_add_str(span, SEMCONV_RAW_TARGET, exchange_text(exchange, HTTP1_TARGET));
         span_add_str(span, SEMCONV_RAW_HOST, exchange_text(exchange, HTTP1_HOST));
@@ -44,14 +72,20 @@ static void exchange_span(struct span *span, const struct conn *conn, const stru
         add_peer(span, &conn->peer);
 }
 
-void to_span_exchange(const struct conn *conn, struct exchange *exchange,
-                      const struct exchange_outcome *outcome)
+void to_span_dropped(struct exchange *exchange)
 {
         int shown = atomic_exchange(&exchange->open_slot, OPEN_OVER);
-        struct span span;
 
         if (shown >= 0)
                 home_open_clear(shown);
+}
+
+void to_span_exchange(const struct conn *conn, struct exchange *exchange,
+                      const struct exchange_outcome *outcome)
+{
+        struct span span;
+
+        to_span_dropped(exchange);
         if (!exchange->traced || !exchange->decision.sampled || !exchange->head_done)
                 return;
         exchange_span(&span, conn, exchange);
@@ -60,7 +94,9 @@ void to_span_exchange(const struct conn *conn, struct exchange *exchange,
                 span_add_int(&span, SEMCONV_HTTP_RESPONSE_STATUS_CODE, exchange->status);
         if (outcome->error)
                 span_add_int(&span, SEMCONV_RAW_ERRNO, outcome->error);
-        if (outcome->truncated)
+        if (outcome->unanswered)
+                span_add_int(&span, SEMCONV_RAW_UNANSWERED, 1);
+        else if (outcome->truncated)
                 span_add_int(&span, SEMCONV_RAW_TRUNCATED, 1);
         if (outcome->timed_out)
                 span_add_str(&span, SEMCONV_ERROR_TYPE, SLICE("timeout"));

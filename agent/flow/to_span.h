@@ -10,11 +10,15 @@ struct exchange_outcome {
         bool truncated;  /* the peer ended the stream too early */
         bool timed_out;  /* the program waited for it and gave up */
         bool incomplete; /* we lost sight of it */
+        bool unanswered; /* server: no byte of a response was written */
 };
 
 /* The exchange's span goes out (nothing when it is not traced or not sampled). Context: signal. */
 void to_span_exchange(const struct conn *conn, struct exchange *exchange,
                       const struct exchange_outcome *outcome);
+
+/* Somebody else tells of it: no span, and nothing of it stays visible. Context: signal. */
+void to_span_dropped(struct exchange *exchange);
 
 /* The request is on its way: make it visible in case the process dies. Context: signal. */
 void to_span_open(const struct conn *conn, struct exchange *exchange);

@@ -60,6 +60,8 @@ struct http1_head {
         enum http1_body body;
         uint64_t content_length;    /* HTTP1_BODY_LENGTH */
         uint16_t traceparent_count; /* context headers seen: traceparent (any case) */
+        /* Where the first one's value stands without the blanks around it: offsets from the head's first byte. */
+        uint32_t traceparent_from, traceparent_end;
         struct http1_span text[HTTP1_TEXTS];
 };
 
@@ -114,8 +116,8 @@ enum proto_guess http1_guess(struct slice first, enum http1_role role);
  * with several differing Content-Lengths, with a Transfer-Encoding that does not end in chunked, and
  * heads over LIMIT_HTTP_HEAD are lost (RFC 9112 section 6.1: too dangerous to guess), and so are those
  * whose blank line does not end as the line before it (a line added there could end the head). Of
- * several Host, User-Agent or traceparent fields the first is captured; all tracestate fields are, with
- * ',' between them.
+ * several fields of one name the first is captured; of tracestate, baggage, Forwarded and X-Forwarded-For
+ * all are, with ',' between them.
  *
  * Return: bytes consumed, or PROTO_LOST. After a sink callback returned false: the bytes consumed up
  * to and including that event (feed again with the rest, even if it is empty: an end that follows a head

@@ -336,12 +336,13 @@ static bool take_whole_lines(struct http1_cursor *cursor)
         while (line < end && (eol = memchr(line, '\n', (size_t)(end - line))) && eol + 1 < end) {
                 size_t name_len = name_run(line, (size_t)(end - line));
                 struct slice name = slice_make(line, name_len);
+                const char *value = line + name_len + 1;
 
                 if (line[name_len] != ':' || name_len == 0 || is_blank(eol[1]))
                         break;
                 if (http1_value_may_matter(name) &&
-                    !http1_value_whole(parser, name,
-                                       slice_make(line + name_len + 1, (size_t)(eol - line) - name_len - 1)))
+                    !http1_value_whole(parser, name, slice_make(value, (size_t)(eol - value)),
+                                       parser->head_len + (size_t)(value - start)))
                         return false;
                 line = eol + 1;
         }

@@ -107,20 +107,21 @@ bool http1_value_text(struct http1_cursor *cursor);
 bool http1_value_list(struct http1_cursor *cursor);
 
 /*
- * For each length of a name: the first letters of fields that matter, as bits (letters of either case
- * have the same low five bits).
+ * For each length of a name: the third letters of fields that matter, as bits (letters of either case
+ * have the same low five bits). The first ones would not tell x-forwarded-... from all the others.
  */
 #define HTTP1_NAME_MAX 17
 extern const uint32_t http1_value_letters[HTTP1_NAME_MAX + 1];
 
-/* Quick: can it be the name of a field that matters? False is certain. */
+/* Quick: can it be the name of a field that matters? False is certain. At least three bytes are readable. */
 static inline bool http1_value_may_matter(struct slice name)
 {
-        return name.len <= HTTP1_NAME_MAX && http1_value_letters[name.len] >> (name.p[0] & 31) & 1;
+        return name.len <= HTTP1_NAME_MAX && http1_value_letters[name.len] >> (name.p[2] & 31) & 1;
 }
 
-/* A field line without its end. Return: false when the value is not acceptable. */
-bool http1_value_whole(struct http1 *parser, struct slice name, struct slice value);
+/* A field line without its end; @value stands @at bytes behind the head's first byte. Return: false when it is
+ * not acceptable. */
+bool http1_value_whole(struct http1 *parser, struct slice name, struct slice value, size_t at);
 
 /* A field line whose name is complete; the value comes next. */
 void http1_value_begin(struct http1 *parser, struct slice name);

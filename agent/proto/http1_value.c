@@ -43,6 +43,7 @@ typedef bool (*element_fn)(struct http1 *parser, struct slice element);
 struct field_row {
         struct slice name;
         bool requests_only;
+        bool joined;   /* texts: several fields are one value */
         uint8_t state; /* how the value is read */
         enum http1_text text;
         element_fn element;
@@ -104,39 +105,53 @@ static bool element_coding(struct http1 *parser, struct slice element)
 enum field {
         FIELD_HOST,
         FIELD_EXPECT,
+        FIELD_BAGGAGE,
         FIELD_UPGRADE,
+        FIELD_FORWARDED,
         FIELD_CONNECTION,
         FIELD_TRACESTATE,
         FIELD_USER_AGENT,
         FIELD_TRACEPARENT,
         FIELD_CONTENT_LENGTH,
+        FIELD_X_FORWARDED_FOR,
+        FIELD_X_FORWARDED_HOST,
+        FIELD_X_FORWARDED_PROTO,
         FIELD_TRANSFER_ENCODING,
         FIELDS /* any other */
 };
 
-#define ROW_TEXT(name, which)                                                 \
-        {                                                                     \
-                {name, sizeof(name) - 1}, true, HTTP1_VALUE_TEXT, which, NULL \
+#define ROW_TEXT(name, which)                                                        \
+        {                                                                            \
+                {name, sizeof(name) - 1}, true, false, HTTP1_VALUE_TEXT, which, NULL \
         }
-#define ROW_LIST(name, requests_only, element)                                                  \
-        {                                                                                       \
-                {name, sizeof(name) - 1}, requests_only, HTTP1_VALUE_LIST, HTTP1_TEXTS, element \
-        }
-#define ROW_FLAG(name)                                                              \
+#define ROW_JOIN(name, which)                                                       \
         {                                                                           \
-                {name, sizeof(name) - 1}, true, HTTP1_VALUE_SKIP, HTTP1_TEXTS, NULL \
+                {name, sizeof(name) - 1}, true, true, HTTP1_VALUE_TEXT, which, NULL \
+        }
+#define ROW_LIST(name, requests_only, element)                                                         \
+        {                                                                                              \
+                {name, sizeof(name) - 1}, requests_only, false, HTTP1_VALUE_LIST, HTTP1_TEXTS, element \
+        }
+#define ROW_FLAG(name)                                                                     \
+        {                                                                                  \
+                {name, sizeof(name) - 1}, true, false, HTTP1_VALUE_SKIP, HTTP1_TEXTS, NULL \
         }
 
 /* In order of the names' lengths. */
 static const struct field_row rows[FIELDS] = {
         [FIELD_HOST] = ROW_TEXT("host", HTTP1_HOST),
         [FIELD_EXPECT] = ROW_LIST("expect", true, element_expect),
+        [FIELD_BAGGAGE] = ROW_JOIN("baggage", HTTP1_BAGGAGE),
         [FIELD_UPGRADE] = ROW_FLAG("upgrade"),
+        [FIELD_FORWARDED] = ROW_JOIN("forwarded", HTTP1_FORWARDED),
         [FIELD_CONNECTION] = ROW_LIST("connection", false, element_connection),
-        [FIELD_TRACESTATE] = ROW_TEXT("tracestate", HTTP1_TRACESTATE),
+        [FIELD_TRACESTATE] = ROW_JOIN("tracestate", HTTP1_TRACESTATE),
         [FIELD_USER_AGENT] = ROW_TEXT("user-agent", HTTP1_USER_AGENT),
         [FIELD_TRACEPARENT] = ROW_TEXT("traceparent", HTTP1_TRACEPARENT),
         [FIELD_CONTENT_LENGTH] = ROW_LIST("content-length", false, element_content_length),
+        [FIELD_X_FORWARDED_FOR] = ROW_JOIN("x-forwarded-for", HTTP1_X_FORWARDED_FOR),
+        [FIELD_X_FORWARDED_HOST] = ROW_TEXT("x-forwarded-host", HTTP1_X_FORWARDED_HOST),
+        [FIELD_X_FORWARDED_PROTO] = ROW_TEXT("x-forwarded-proto", HTTP1_X_FORWARDED_PROTO),
         [FIELD_TRANSFER_ENCODING] = ROW_LIST("transfer-encoding", false, element_coding),
 };
 
@@ -144,19 +159,28 @@ static const struct field_row rows[FIELDS] = {
 static const uint8_t first_row[HTTP1_NAME_MAX + 1] = {
         [4] = FIELD_HOST + 1,
         [6] = FIELD_EXPECT + 1,
-        [7] = FIELD_UPGRADE + 1,
+        [7] = FIELD_BAGGAGE + 1,
+        [9] = FIELD_FORWARDED + 1,
         [10] = FIELD_CONNECTION + 1,
         [11] = FIELD_TRACEPARENT + 1,
         [14] = FIELD_CONTENT_LENGTH + 1,
-        [17] = FIELD_TRANSFER_ENCODING + 1,
+        [15] = FIELD_X_FORWARDED_FOR + 1,
+        [16] = FIELD_X_FORWARDED_HOST + 1,
+        [17] = FIELD_X_FORWARDED_PROTO + 1,
 };
 
 #define LETTER(c) (UINT32_C(1) << ((c)&31))
 const uint32_t http1_value_letters[HTTP1_NAME_MAX + 1] = {
-        [4] = LETTER('h'),  [6] = LETTER('e'),
-        [7] = LETTER('u'),  [10] = LETTER('c') | LETTER('t') | LETTER('u'),
-        [11] = LETTER('t'), [14] = LETTER('c'),
-        [17] = LETTER('t'),
+        [4] = LETTER('s'),
+        [6] = LETTER('p'),
+        [7] = LETTER('g'),
+        [9] = LETTER('r'),
+        [10] = LETTER('n') | LETTER('a') | LETTER('e'),
+        [11] = LETTER('a'),
+        [14] = LETTER('n'),
+        [15] = LETTER('f'),
+        [16] = LETTER('f'),
+        [17] = LETTER('a') | LETTER('f'),
 };
 
 _Static_assert(HTTP1_NAME_MAX < HTTP1_WORD_MAX, "a longer name must not look like a known one");
@@ -188,7 +212,7 @@ static enum field begin_field(struct http1 *parser, struct slice name)
         if (rows[field].state != HTTP1_VALUE_TEXT)
                 return field;
         which = rows[field].text;
-        if (parser->head.text[which].present && which != HTTP1_TRACESTATE)
+        if (parser->head.text[which].present && !rows[field].joined)
                 return FIELDS; /* the first counts */
         http1_text_begin(parser, which);
         return field;
@@ -336,7 +360,22 @@ static struct slice skip_blanks(struct slice bytes)
         return bytes;
 }
 
-bool http1_value_whole(struct http1 *parser, struct slice name, struct slice value)
+/* @bytes of the first traceparent's value stand @at bytes behind the head's first byte. */
+static void note_place(struct http1 *parser, struct slice bytes, size_t at)
+{
+        struct http1_head *head = &parser->head;
+        size_t len = bytes.len;
+
+        while (len && (bytes.p[len - 1] == ' ' || bytes.p[len - 1] == '\t'))
+                len--;
+        if (len == 0)
+                return;
+        if (head->traceparent_end == 0)
+                head->traceparent_from = (uint32_t)at;
+        head->traceparent_end = (uint32_t)(at + len);
+}
+
+bool http1_value_whole(struct http1 *parser, struct slice name, struct slice value, size_t at)
 {
         enum field field = begin_field(parser, name);
 
@@ -347,7 +386,11 @@ bool http1_value_whole(struct http1 *parser, struct slice name, struct slice val
         if (!is_clean(value))
                 return false;
         if (rows[field].state == HTTP1_VALUE_TEXT) {
-                http1_text_add(parser, rows[field].text, skip_blanks(value));
+                struct slice bytes = skip_blanks(value);
+
+                if (field == FIELD_TRACEPARENT)
+                        note_place(parser, bytes, at + (value.len - bytes.len));
+                http1_text_add(parser, rows[field].text, bytes);
                 http1_text_end(parser, rows[field].text);
                 return true;
         }
@@ -381,6 +424,8 @@ bool http1_value_text(struct http1_cursor *cursor)
         if (!priv->started)
                 bytes = skip_blanks(bytes);
         priv->started |= bytes.len > 0;
+        if (parser->field == FIELD_TRACEPARENT)
+                note_place(parser, bytes, parser->head_len + (size_t)(bytes.p - rest.p));
         http1_text_add(parser, rows[parser->field].text, bytes);
         if (eol < rest.len)
                 return http1_line_end(cursor, eol);

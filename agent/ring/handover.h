@@ -25,8 +25,9 @@ struct handover {
         uint32_t reserved;
 };
 
-#define HANDOVER_WAKE  'W' /* records want draining */
-#define HANDOVER_FLUSH 'F' /* somebody waits for flush_done */
+#define HANDOVER_WAKE      'W' /* records want draining */
+#define HANDOVER_FLUSH     'F' /* somebody waits for flush_done */
+#define HANDOVER_FLUSH_ALL 'A' /* ... and until then everything of all others shall be out as well */
 
 /* The descriptor of the listening socket in a relay that a program started. */
 #define RELAY_LISTEN_FD 3

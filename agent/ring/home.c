@@ -13,6 +13,7 @@
 #include "agent/ring/handover.h"
 #include "agent/ring/home_fds.h"
 #include "agent/ring/home_futex.h"
+#include "agent/ring/home_last.h"
 #include "agent/ring/home_meta.h"
 #include "agent/ring/home_thread.h"
 #include "agent/ring/relay_client.h"
@@ -53,9 +54,13 @@ struct home {
         _Atomic uint32_t wake_wanted;
         _Atomic uint32_t forks; /* under way: nobody becomes the waker */
         _Atomic uint32_t way;
-        _Atomic uint32_t later; /* the relay could not take the ring yet */
+        _Atomic uint32_t later;        /* the relay could not take the ring yet */
+        _Atomic uint32_t last_in_vain; /* the relay of our children did not answer: not asked again */
         uint64_t flushed_head;
 };
+
+void (*home_ring_made)(void);
+void (*home_closing)(int status);
 
 static struct home home;
 static struct slab ring_slab = SLAB_INIT(sizeof(struct home_ring), 4, RINGS_MAX);
@@ -117,6 +122,8 @@ static struct home_ring *ring_make(void)
                 return present;
         }
         stats_move(own->ring.header->stats);
+        if (home_ring_made)
+                home_ring_made();
         return own;
 }
 
@@ -154,10 +161,12 @@ static void wake_relay(struct home_ring *own, char what, uint64_t now_mono_ns)
 }
 
 /* The exit handlers of libraries that the thread uses come next. What is made after this is not exported. */
-static void thread_end(void)
+static void thread_end(int status, void *unused)
 {
         OBSERVE({
                 if (process_is_known() && home_thread_exists()) {
+                        if (home_closing)
+                                home_closing(status);
                         home_flush(config_now.exit_timeout);
                         atomic_store(&home.way, WAY_SILENT);
                 }
@@ -226,7 +235,7 @@ static enum stat_id outcome_stat(enum ring_push result)
 
 void home_span(const struct span *span, uint64_t now_mono_ns)
 {
-        bool counts = span->shape != SHAPE_CONNECT_SUPERSEDED;
+        bool counts = span->shape != SHAPE_CONNECT_SUPERSEDED && span->shape != SHAPE_PROCESS_ENDED;
         struct home_ring *own;
         enum ring_push result;
 
@@ -274,7 +283,7 @@ void home_open_clear(int slot)
 /* Process 1 takes the relay with it, and console output is to be there before the prompt comes back. */
 static bool end_is_waited_for(void)
 {
-        return (config_now.traces_exporter & EXPORTER_CONSOLE) || sys_getpid() == 1;
+        return (config_now.traces_exporter & EXPORTER_CONSOLE) || home_last_wanted();
 }
 
 bool home_must_flush(void)
@@ -287,6 +296,11 @@ bool home_must_flush(void)
                 return true;
         return atomic_load(&home.way) == WAY_RELAY &&
                atomic_load(&own->ring.header->head) != home.flushed_head && end_is_waited_for();
+}
+
+bool home_closes_early(void)
+{
+        return config_now.relay == RELAY_OFF || atomic_load(&home.way) == WAY_THREAD;
 }
 
 static bool consumer_alive(void)
@@ -348,7 +362,7 @@ void home_flush(int64_t timeout_ms)
                 thread_stop();
 }
 
-void home_at_exit(void)
+static void revive_relay(void)
 {
         struct home_ring *own = atomic_load(&home.ring);
         uint64_t end;
@@ -362,6 +376,19 @@ void home_at_exit(void)
                 pause_ns(LAST_TRY_NS / 50);
                 wake(HANDOVER_WAKE);
         }
+}
+
+void home_at_exit(void)
+{
+        uint64_t end = clock_mono_ns() + (uint64_t)config_now.exit_timeout * NS_PER_MS;
+        struct home_last last = {.handle = -1};
+
+        revive_relay();
+        if (home_last_wanted() && !atomic_load(&home.last_in_vain))
+                home_last_ask(&last);
+        home_flush(config_now.exit_timeout);
+        if (!home_last_wait(&last, end))
+                atomic_store(&home.last_in_vain, 1);
 }
 
 /*
@@ -398,12 +425,14 @@ void home_after_fork(void)
         }
         relay_client_after_fork();
         home_thread_after_fork();
+        home_meta_after_fork();
         atomic_store(&home.make_again_ns, 0);
         atomic_store(&home.waker_since_ns, 0);
         atomic_store(&home.wake_wanted, 0);
         atomic_store(&home.forks, 0);
         atomic_store(&home.way, WAY_NONE);
         atomic_store(&home.later, 0);
+        atomic_store(&home.last_in_vain, 0);
         home.flushed_head = 0;
 }
 

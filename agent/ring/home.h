@@ -50,6 +50,17 @@ void home_prepare(void);
 int home_open(const struct span *span);
 void home_open_clear(int slot);
 
+/* Called when the ring has been made, before its first record, if set: what is open already belongs into it.
+ * Context: hook. */
+extern void (*home_ring_made)(void);
+
+/* Called, if set, when exit() has come to where nothing can be exported any more, with its status. Context:
+ * hook. */
+extern void (*home_closing)(int status);
+
+/* Is that before the host's own exit handlers, since the thread uses libraries that have some? Context: signal. */
+bool home_closes_early(void);
+
 /**
  * home_flush() - wait until what was written has been taken (and for the console: printed)
  * @timeout_ms: at most so long; OTEL_INSTRUMENT_EXIT_TIMEOUT at exit
@@ -64,8 +75,10 @@ void home_flush(int64_t timeout_ms);
 bool home_must_flush(void);
 
 /**
- * home_at_exit() - last look before a normal end: a relay that died with records of ours in the ring is
- * started again
+ * home_at_exit() - last look before a normal end
+ *
+ * A relay that died with records of ours in the ring is started again. What must be waited for is waited for,
+ * OTEL_INSTRUMENT_EXIT_TIMEOUT at most.
  *
  * Context: hook.
  */

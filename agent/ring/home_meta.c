@@ -3,11 +3,17 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <sys/syscall.h>
 
+#include "agent/base/load.h"
+#include "agent/base/rand.h"
 #include "agent/base/sys.h"
 #include "agent/config/config.h"
 #include "agent/ring/home_place.h"
+
+static _Atomic uint64_t
+        instance[2]; /* made once; a process that has to make a second ring stays the same one */
 
 /* In pieces: a hook has no stack for a path. */
 static void add_text(struct ring *ring, struct slice key, struct slice value)
@@ -33,6 +39,23 @@ static void add_number(struct ring *ring, struct slice key, uint64_t number)
         add_text(ring, key, slice_make(digits + at, sizeof(digits) - at));
 }
 
+/* Of two threads that both make a ring, each half is the first one's. */
+static void add_instance(struct ring *ring)
+{
+        char digits[ARRAY_LEN(instance) * 16];
+        size_t at = 0;
+
+        for (size_t i = 0; i < ARRAY_LEN(instance); i++) {
+                uint64_t half = 0, fresh = rand_u64();
+
+                if (atomic_compare_exchange_strong(&instance[i], &half, fresh))
+                        half = fresh;
+                for (int shift = 60; shift >= 0; shift -= 4)
+                        digits[at++] = "0123456789abcdef"[half >> shift & 15];
+        }
+        add_text(ring, SLICE("@instance"), slice_make(digits, sizeof(digits)));
+}
+
 /* Read to where it is to stand; overwritten by what comes next if it is not whole. */
 static void add_exe(struct ring *ring)
 {
@@ -53,6 +76,7 @@ void home_meta_write(struct ring *ring)
         add_number(ring, SLICE("@ppid"), (uint64_t)sys_call(SYS_getppid, 0, 0, 0, 0, 0, 0));
         add_number(ring, SLICE("@uid"), (uint64_t)sys_call(SYS_geteuid, 0, 0, 0, 0, 0, 0));
         add_number(ring, SLICE("@start_ns"), home_place.start_ns);
+        add_instance(ring);
         add_text(ring, SLICE("@version"), SLICE(OTEL_INSTRUMENT_VERSION));
         add_text(ring, SLICE("@argv0"), slice_str(program_invocation_name));
         add_text(ring, SLICE("@term"), slice_str(home_place.term));
@@ -64,4 +88,10 @@ void home_meta_write(struct ring *ring)
                 if (slice_starts(string, SLICE("OTEL_")))
                         ring_add_meta(ring, slice_make(string.p, string.len + 1));
         }
+}
+
+void home_meta_after_fork(void)
+{
+        for (size_t i = 0; i < ARRAY_LEN(instance); i++)
+                atomic_store(&instance[i], 0);
 }

@@ -13,20 +13,29 @@
 
 struct home_place home_place;
 
-/* What a program needs to find hosts, certificates and the right time; settings of ours are added from
- * config_env. */
-static const char *const kept[] = {"PATH", "HOME", "TZ", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR"};
+/*
+ * What the worker needs to find hosts, certificates and the right time; settings of ours are added from
+ * config_env. Those that decide where it connects to and whom it trusts come first, and make two relays of
+ * what would be one. libcurl takes http_proxy in small letters only.
+ */
+static const char *const kept[] = {
+        "http_proxy",    "https_proxy",  "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
+        "SSL_CERT_FILE", "SSL_CERT_DIR", "PATH",        "HOME",      "TZ",        "LANG",
+};
 
-static bool is_kept(struct slice name)
+#define KEPT_IDENTITY 9   /* so many of them */
+#define KEPT_OTHER    512 /* bytes; a long PATH leaves room for what matters */
+
+_Static_assert(ARRAY_LEN(kept) <= 32, "a bit each");
+
+/* Return: its row in kept[], or how many there are. */
+static size_t kept_row(struct slice name)
 {
-        struct slice end = slice_from(name, name.len - MIN(name.len, (size_t)6));
+        size_t row = 0;
 
-        if (slice_eq_nocase(end, SLICE("_proxy")))
-                return true;
-        for (size_t i = 0; i < ARRAY_LEN(kept); i++)
-                if (slice_eq(name, slice_str(kept[i])))
-                        return true;
-        return false;
+        while (row < ARRAY_LEN(kept) && !slice_eq(name, slice_str(kept[row])))
+                row++;
+        return row;
 }
 
 /* The first of two equal names counts, as in getenv. */
@@ -42,18 +51,38 @@ static void keep_value(struct slice string, struct slice name, char *text, size_
 
 static void keep_environment(char *const *environ_now)
 {
+        uint32_t seen = 0;
+
         home_place.environment_len = 0;
         for (char *const *entry = environ_now; entry && *entry; entry++) {
                 struct slice string = slice_str(*entry);
+                size_t row = kept_row(slice_to(string, slice_find(string, '=')));
 
                 keep_value(string, SLICE("TERM="), home_place.term, sizeof(home_place.term));
                 keep_value(string, SLICE("NO_COLOR="), home_place.no_color, sizeof(home_place.no_color));
-                if (string.len >= sizeof(home_place.environment) - home_place.environment_len ||
-                    !is_kept(slice_to(string, slice_find(string, '='))))
+                if (row == ARRAY_LEN(kept) || seen >> row & 1 ||
+                    (row >= KEPT_IDENTITY && string.len >= KEPT_OTHER) ||
+                    string.len >= sizeof(home_place.environment) - home_place.environment_len)
                         continue;
+                seen |= 1u << row;
                 memcpy(home_place.environment + home_place.environment_len, string.p, string.len + 1);
                 home_place.environment_len += string.len + 1;
         }
+}
+
+/* The order in which they stood does not matter. */
+uint64_t home_place_hash(uint64_t seed)
+{
+        const char *end = home_place.environment + home_place.environment_len;
+
+        for (size_t row = 0; row < KEPT_IDENTITY; row++)
+                for (const char *at = home_place.environment; at < end; at += strlen(at) + 1) {
+                        struct slice string = slice_str(at);
+
+                        if (slice_eq(slice_to(string, slice_find(string, '=')), slice_str(kept[row])))
+                                seed = hash_bytes(string.p, string.len + 1, seed);
+                }
+        return seed;
 }
 
 /* @path: absolute, of a file in our directory; may be home_place.relay itself. */

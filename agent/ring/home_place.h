@@ -18,4 +18,8 @@ struct home_place {
         uint64_t start_ns; /* wall clock */
 };
 
+/* Of what decides where the worker connects to and whom it trusts: part of a relay's identity. Context: hook.
+ */
+uint64_t home_place_hash(uint64_t seed);
+
 extern struct home_place home_place __attribute__((visibility("hidden")));

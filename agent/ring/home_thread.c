@@ -160,15 +160,15 @@ static bool create(pthread_t *ret_id, struct inproc *shared)
 
 /* Once for the process and its children, who inherit it. Without: the thread is stopped later, by the
  * destructor. */
-static void register_exit(void (*at_exit)(void))
+static void register_exit(void (*at_exit)(int status, void *unused))
 {
         static _Atomic uint32_t registered;
 
         if (!atomic_exchange(&registered, 1))
-                (void)atexit(at_exit);
+                (void)on_exit(at_exit, NULL);
 }
 
-static bool start(struct ring *ring, void (*at_exit)(void))
+static bool start(struct ring *ring, void (*at_exit)(int status, void *unused))
 {
         struct home_thread *t = &home_thread;
         uint64_t blocked = ~LIBC_SIGNALS, before;
@@ -228,7 +228,7 @@ bool home_thread_alive(void)
         return atomic_load(&home_thread.exists) && !atomic_load(&home_thread.shared.gone);
 }
 
-bool home_thread_wake(struct ring *ring, void (*at_exit)(void))
+bool home_thread_wake(struct ring *ring, void (*at_exit)(int status, void *unused))
 {
         if (home_thread.tainted)
                 return false;

@@ -21,7 +21,7 @@
  * Context: hook. errno kept.
  * Return: false when that is impossible in this process.
  */
-bool home_thread_wake(struct ring *ring, void (*at_exit)(void));
+bool home_thread_wake(struct ring *ring, void (*at_exit)(int status, void *unused));
 
 /* Is there one, dead or alive? Context: signal. */
 bool home_thread_exists(void);

@@ -202,6 +202,27 @@ static enum relay_result relay_find(int ring_fd, uint64_t now_mono_ns)
         return RELAY_IMPOSSIBLE;
 }
 
+int relay_client_join(void)
+{
+        for (unsigned suffix = 0; suffix < LIMIT_RELAY_NAMES; suffix++) {
+                struct sockaddr_un name;
+                socklen_t len = relay_name(suffix, &name);
+                int handle;
+
+                if (connect_to(&name, len, &handle) == 0)
+                        return handle;
+        }
+        return -1;
+}
+
+bool relay_client_hand_over(int handle, int ring_handle, char what)
+{
+        int fd = home_fd_get(handle), ring_fd = home_fd_get(ring_handle);
+
+        return fd >= 0 && ring_fd >= 0 && hand_over(fd, ring_fd) == (long)sizeof(struct handover) &&
+               send_byte(fd, what);
+}
+
 enum relay_result relay_client_wake(int ring_handle, char what, uint64_t now_mono_ns)
 {
         int fd = home_fd_get(atomic_load(&relay_handle)), ring_fd;
@@ -219,13 +240,18 @@ enum relay_result relay_client_wake(int ring_handle, char what, uint64_t now_mon
         return result;
 }
 
-bool relay_client_alive(void)
+bool relay_client_lives(int handle)
 {
-        struct pollfd poll_fd = {.fd = home_fd_get(atomic_load(&relay_handle))};
+        struct pollfd poll_fd = {.fd = home_fd_get(handle)};
         struct timespec none = {0, 0};
 
         /* No event is asked for: what comes is an end or an error. */
         return poll_fd.fd >= 0 && sys_call(SYS_ppoll, (long)&poll_fd, 1, (long)&none, 0, 0, 0) == 0;
+}
+
+bool relay_client_alive(void)
+{
+        return relay_client_lives(atomic_load(&relay_handle));
 }
 
 void relay_client_after_fork(void)

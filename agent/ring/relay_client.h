@@ -29,5 +29,15 @@ enum relay_result relay_client_wake(int ring_handle, char what, uint64_t now_mon
 /* Is a relay connected that lives? Context: signal. */
 bool relay_client_alive(void);
 
+/* A connection of its own to the relay that is there, or -1: none is started. Context: hook. */
+int relay_client_join(void);
+
+/* Over such a connection, a ring and what shall be done. Context: hook. Return: false when it was not taken.
+ */
+bool relay_client_hand_over(int handle, int ring_handle, char what);
+
+/* Is there somebody at its other end? Context: signal. */
+bool relay_client_lives(int handle);
+
 /* In a forked child, after home_fds_drop(). Context: signal. */
 void relay_client_after_fork(void);

@@ -8,6 +8,7 @@
 #include "agent/base/slice.h"
 #include "agent/base/sys.h"
 #include "agent/config/config.h"
+#include "agent/ring/home_place.h"
 
 /* Without /proc all are in the same one, as far as we can tell. */
 static uint64_t hash_namespace(const char *path, uint64_t seed)
@@ -24,7 +25,7 @@ static uint64_t identity(void)
                 (uint64_t)sys_call(SYS_geteuid, 0, 0, 0, 0, 0, 0),
                 config_export_hash(&config_now),
         };
-        uint64_t hash = hash_bytes(parts, sizeof(parts), HASH_SEED);
+        uint64_t hash = home_place_hash(hash_bytes(parts, sizeof(parts), HASH_SEED));
 
         hash = hash_namespace("/proc/self/ns/pid", hash);
         return hash_namespace("/proc/self/ns/mnt", hash);

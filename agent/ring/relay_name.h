@@ -8,8 +8,8 @@
  * relay_name() - the abstract address under which our relay is found
  * @suffix: 0, or up to LIMIT_RELAY_NAMES - 1 for the next one when a name is held by somebody else
  *
- * Differs by user, export configuration, and pid and mount namespace: containers that share a network
- * stay apart.
+ * Differs by user, export configuration, proxies and certificates of the environment, and pid and mount
+ * namespace: containers that share a network stay apart.
  *
  * Context: hook.
  * Return: length of the address.

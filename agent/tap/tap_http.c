@@ -5,8 +5,10 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/stats.h"
+#include "agent/config/config.h"
 #include "agent/record/span.h"
 #include "agent/ring/home.h"
+#include "agent/trace/traceparent.h"
 
 static void fill_span(struct span *span, const struct tap_request *request,
                       const struct tap_request_result *result)
@@ -20,6 +22,8 @@ static void fill_span(struct span *span, const struct tap_request *request,
         span->start_ns = clock_wall_ns(request->start_mono_ns);
         span->end_ns = 0;
         span->attr_count = 0;
+        if (config_now.parent_rule)
+                span_add_str(span, SEMCONV_OTEL_PARENT_RULE, scope_rung_text(request->decision.rung));
         span_add_str(span, SEMCONV_RAW_METHOD, result->method);
         span_add_str(span, SEMCONV_RAW_URL, result->url);
         span_add_str(span, SEMCONV_RAW_SCHEME, result->scheme);
@@ -30,29 +34,64 @@ static void fill_span(struct span *span, const struct tap_request *request,
                 span_add_int(span, SEMCONV_HTTP_REQUEST_RESEND_COUNT, result->resend_count);
 }
 
+static bool is_known(uint64_t request)
+{
+        return request != CAUSE_NONE && request != CAUSE_UNKNOWN;
+}
+
+/* For what the thread works for at this moment. */
+static bool decide_by_seam(struct tap_request *request)
+{
+        uint64_t current = cause_current(&thread_state.cause);
+
+        return is_known(current) && scope_below(&request->decision, current, CAUSE_BY_SEAM, &request->carry);
+}
+
+/* Return: false where a context of the caller's own is none that is passed on. */
+static bool decide(struct tap_request *request, const struct tap_request_start *start)
+{
+        struct cause_departure departure = {.opening = NULL};
+
+        if (start->traceparent.len) {
+                if (!traceparent_parse(start->traceparent, &departure.header) ||
+                    !is_known(cause_by_header(&departure.header)))
+                        return false;
+                scope_decide(&request->decision, &departure, &request->carry);
+                return request->decision.rung == CAUSE_BY_HEADER;
+        }
+        if (!start->deferred || !decide_by_seam(request))
+                scope_decide(&request->decision, &departure, &request->carry);
+        return true;
+}
+
 static void begin(struct tap_request *request, uint64_t start_mono_ns)
 {
-        scope_decide(&request->decision, &(struct cause_departure){.opening = NULL}, &request->carry);
+        cause_wrote(&thread_state.cause, request->decision.request);
         request->start_mono_ns = start_mono_ns;
         request->open_slot = -1;
         request->active = true;
 }
 
-void tap_http_begin(struct tap_request *request, uint64_t start_mono_ns)
+bool tap_http_begin(struct tap_request *request, const struct tap_request_start *start)
 {
+        bool respected = false;
+
         request->active = false;
-        OBSERVE(begin(request, start_mono_ns));
+        OBSERVE({
+                respected = !decide(request, start);
+                if (!respected)
+                        begin(request, start->mono_ns);
+        });
+        return !respected;
 }
 
 void tap_http_resend(struct tap_request *request, uint64_t start_mono_ns)
 {
-        struct scope_decision before = request->decision;
-
-        tap_http_begin(request, start_mono_ns);
-        if (!request->active || !span_id_valid(before.parent_id))
-                return;
-        memcpy(before.context.span_id, request->decision.context.span_id, sizeof(before.context.span_id));
-        request->decision = before;
+        request->active = false;
+        OBSERVE({
+                scope_again(&request->decision);
+                begin(request, start_mono_ns);
+        });
 }
 
 static void open_span(struct tap_request *request, const struct tap_request_result *so_far)
@@ -82,6 +121,7 @@ static void end(struct tap_request *request, const struct tap_request_result *re
         uint64_t end_ns = result->end_mono_ns ? result->end_mono_ns : now;
         struct span span;
 
+        cause_read(&thread_state.cause, request->decision.request);
         if (!request->decision.sampled) {
                 stat_add(STAT_SPANS_UNSAMPLED, 1);
                 return;

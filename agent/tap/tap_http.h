@@ -12,13 +12,13 @@
 #include "agent/base/slice.h"
 #include "agent/trace/scope.h"
 
-/* One request at an API seam; lives in the seam's own state. */
+/* One request at an API seam; lives in the seam's own state, and is not moved: the decision points into it. */
 struct tap_request {
         struct scope_decision decision;
-        struct scope_carry carry;
         uint64_t start_mono_ns;
         int open_slot; /* of home_open(), -1 = none */
         bool active;
+        struct scope_carry carry;
 };
 
 /* What is known when the request is over. Empty slices and zeros are "not known". */
@@ -34,8 +34,21 @@ struct tap_request_result {
         uint64_t end_mono_ns; /* 0: now */
 };
 
-/* A request begins: decide parent and ids. Context: hook. */
-void tap_http_begin(struct tap_request *request, uint64_t start_mono_ns);
+/* What the seam knows when a request begins. */
+struct tap_request_start {
+        uint64_t mono_ns;
+        struct slice traceparent; /* a context header of the caller's own; empty: none */
+        bool deferred;            /* what follows runs later, on any thread: for what this one works for now */
+};
+
+/**
+ * tap_http_begin() - a request begins: decide parent and ids
+ *
+ * Context: hook.
+ * Return: false when it must stay as it is, here and below: it has a context of its own. With one that is passed
+ * on from a server request: true, and ours replaces it.
+ */
+bool tap_http_begin(struct tap_request *request, const struct tap_request_start *start);
 
 /**
  * tap_http_resend() - the request that just ended goes out again: redirect, authentication round, retry

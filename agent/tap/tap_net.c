@@ -9,9 +9,11 @@
 #include "agent/base/guard.h"
 #include "agent/base/load.h"
 #include "agent/base/sys.h"
+#include "agent/flow/abandoned.h"
 #include "agent/flow/conn.h"
 #include "agent/flow/stream.h"
 #include "agent/process.h"
+#include "agent/tap/tap_conn.h"
 
 bool tap_net_tracked(int fd)
 {
@@ -23,8 +25,7 @@ bool tap_net_any_tracked(void)
         return conn_table_count() != 0;
 }
 
-/* The connection behind @fd, owned by this process; NULL: leave it alone. */
-static struct conn *conn_take(int fd)
+struct conn *tap_conn_take(int fd)
 {
         struct conn *conn = conn_table_get(fd);
 
@@ -44,8 +45,8 @@ static bool send_leftover(struct conn *conn, tap_emit_fn *emit, void *call)
         struct slice rest;
 
         while ((rest = stream_out_leftover(conn)).len) {
-                struct iovec iov = {(void *)(uintptr_t)rest.p, rest.len};
-                ssize_t n = emit(call, &iov, 1);
+                struct iovec iov[] = {{(void *)(uintptr_t)rest.p, rest.len}, {NULL, 0}};
+                ssize_t n = emit(call, iov, ARRAY_LEN(iov));
 
                 if (n <= 0)
                         return false;
@@ -67,7 +68,8 @@ static ssize_t commit(struct out_plan *plan, ssize_t n)
         return result;
 }
 
-static bool plan(struct out_plan *ret_plan, struct conn *conn, const struct iovec *iov, int iovcnt)
+static bool plan(struct out_plan *ret_plan, struct conn *conn, struct thread_send *send,
+                 const struct iovec *iov, int iovcnt)
 {
         int error = errno;
         bool planned;
@@ -75,6 +77,8 @@ static bool plan(struct out_plan *ret_plan, struct conn *conn, const struct iove
         if (!guard_enter())
                 return false;
         planned = stream_out_plan(ret_plan, conn, iov, iovcnt);
+        if (planned)
+                abandoned_planned(send, conn, ret_plan->scratch);
         guard_leave();
         errno = error;
         return planned;
@@ -82,25 +86,32 @@ static bool plan(struct out_plan *ret_plan, struct conn *conn, const struct iove
 
 ssize_t tap_net_out(int fd, const struct iovec *iov, int iovcnt, tap_emit_fn *emit, void *call)
 {
-        struct conn *conn = conn_take(fd);
+        struct conn *conn = tap_conn_take(fd);
         struct out_plan out;
+        struct thread_send *send;
         ssize_t taken, result;
 
         if (!conn)
                 return emit(call, NULL, 0);
+        if (conn->role == CONN_SERVER)
+                return tap_serve_out(conn, iov, iovcnt, emit, call);
+        send = abandoned_begin(conn, guard_stack_pointer());
         do {
                 taken = 0;
                 if (!send_leftover(conn, emit, call)) {
                         result = -1;
-                } else if (!plan(&out, conn, iov, iovcnt)) {
+                } else if (!plan(&out, conn, send, iov, iovcnt)) {
                         result = emit(call, NULL, 0);
                 } else {
                         taken = emit(call, out.iov, out.iovcnt);
+                        if (UNLIKELY(!abandoned_returned(send, conn)))
+                                return MIN(taken, (ssize_t)out.host_len);
                         result = commit(&out, taken);
                 }
                 /* The kernel took bytes of ours only: the host's are still to go. */
         } while (result == 0 && taken > 0);
-        OBSERVE(conn_unref(conn));
+        if (LIKELY(abandoned_end(send, conn)))
+                OBSERVE(conn_unref(conn));
         return result;
 }
 
@@ -111,118 +122,18 @@ ssize_t tap_net_out(int fd, const struct iovec *iov, int iovcnt, tap_emit_fn *em
 void tap_net_out_unseen(int fd, ssize_t n)
 {
         OBSERVE({
-                struct conn *conn = n > 0 ? conn_take(fd) : NULL;
+                struct conn *conn = n > 0 ? tap_conn_take(fd) : NULL;
 
-                if (conn) {
+                if (conn && conn->role == CONN_SERVER)
+                        tap_serve_unseen(conn, (uint64_t)n);
+                else if (conn)
                         stream_out_unseen(conn, (uint64_t)n);
+                if (conn)
                         conn_unref(conn);
-                }
         });
-}
-
-/* --- incoming --- */
-
-void tap_net_in_begin(struct tap_in *in, int fd)
-{
-        in->conn = NULL;
-        OBSERVE({
-                struct conn *conn = conn_take(fd);
-
-                if (conn && conn_phase(conn) == CONN_OPAQUE) {
-                        conn_unref(conn);
-                } else if (conn && !direction_enter(&conn->in)) {
-                        conn_opaque(conn, STAT_OPAQUE_CONTENTION);
-                        conn_unref(conn);
-                } else if (conn) {
-                        in->conn = conn;
-                        in->serial = conn->serial;
-                        conn_unref(conn);
-                }
-        });
-}
-
-/* With a reference again, unless it was closed during the call. */
-static bool in_again(const struct tap_in *in)
-{
-        if (!conn_ref(in->conn))
-                return false;
-        if (in->conn->serial == in->serial)
-                return true;
-        conn_unref(in->conn);
-        return false;
-}
-
-static bool worth_a_retry(int error)
-{
-        return error == EAGAIN || error == EINTR || error == EINPROGRESS || error == EALREADY ||
-               error == EFAULT || error == EINVAL || error == ENOMEM || error == EMSGSIZE ||
-               error == ENOTCONN;
-}
-
-/* @n bytes, spread over the host's buffers. */
-static void bytes_came(struct conn *conn, const struct iovec *iov, int iovcnt, size_t n, uint64_t now_ns)
-{
-        for (int i = 0; i < iovcnt && n; i++) {
-                size_t piece = MIN(iov[i].iov_len, n);
-
-                if (piece)
-                        stream_in_bytes(conn, slice_make(iov[i].iov_base, piece), now_ns);
-                n -= piece;
-        }
-}
-
-static void in_end(struct conn *conn, const struct iovec *iov, int iovcnt, ssize_t n, int flags,
-                   size_t wanted, int error)
-{
-        uint64_t now_ns;
-
-        if ((flags & MSG_PEEK && n > 0) || (n < 0 && worth_a_retry(error)) || (n == 0 && wanted == 0))
-                return;
-        now_ns = clock_mono_ns();
-        if (n < 0) {
-                conn_failed(conn, error, now_ns);
-                return;
-        }
-        conn_established(conn, now_ns);
-        if (n == 0) {
-                stream_in_eof(conn, now_ns);
-                return;
-        }
-        atomic_store_explicit(&conn->timed_out, 0, memory_order_relaxed);
-        if (iov && !(flags & MSG_TRUNC))
-                bytes_came(conn, iov, iovcnt, (size_t)n, now_ns);
-        else
-                stream_in_unseen(conn, (uint64_t)n, now_ns);
-}
-
-ssize_t tap_net_in_end(struct tap_in *in, const struct iovec *iov, int iovcnt, ssize_t n, int flags,
-                       size_t wanted)
-{
-        struct conn *conn = in->conn;
-        int error = errno;
-
-        if (!conn)
-                return n;
-        guard_hold();
-        if (in_again(in)) {
-                in_end(conn, iov, iovcnt, n, flags, wanted, error);
-                direction_leave(&conn->in);
-                conn_unref(conn);
-        }
-        guard_let_go();
-        errno = error;
-        return n;
 }
 
 /* --- life of descriptors --- */
-
-static int int_option(int fd, int name)
-{
-        int value = 0;
-        socklen_t len = sizeof(value);
-
-        return sys_getsockopt(fd, SOL_SOCKET, name, &value, &len) == 0 ? value : -1;
-}
 
 static bool kind_traced(int fd, const struct sockaddr *addr, socklen_t len)
 {
@@ -231,10 +142,10 @@ static bool kind_traced(int fd, const struct sockaddr *addr, socklen_t len)
         if (!addr || len < sizeof(sa_family_t))
                 return false;
         if (addr->sa_family == AF_UNIX)
-                return int_option(fd, SO_TYPE) == SOCK_STREAM;
+                return tap_conn_option(fd, SO_TYPE) == SOCK_STREAM;
         if (addr->sa_family != AF_INET && addr->sa_family != AF_INET6)
                 return false;
-        protocol = int_option(fd, SO_PROTOCOL);
+        protocol = tap_conn_option(fd, SO_PROTOCOL);
         return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
 }
 
@@ -258,12 +169,13 @@ static void retire(int fd)
 /* The number is about to mean something else: what the kernel still knows of the old is asked now. */
 static void last_look(int fd)
 {
-        struct conn *conn = conn_take(fd);
+        struct conn *conn = tap_conn_take(fd);
 
         if (!conn)
                 return;
+        abandoned_look(conn);
         if (conn_phase(conn) == CONN_CONNECTING && conn->tcp) {
-                int error = int_option(fd, SO_ERROR);
+                int error = tap_conn_option(fd, SO_ERROR);
 
                 if (error > 0)
                         conn_failed(conn, error, clock_mono_ns());
@@ -287,7 +199,7 @@ static bool has_peer(int fd)
  */
 static bool stays_connected(int fd, const struct sockaddr *addr, uint64_t *ret_start_ns)
 {
-        struct conn *conn = conn_take(fd);
+        struct conn *conn = tap_conn_take(fd);
         bool pending;
 
         if (!conn)
@@ -315,6 +227,8 @@ static void connect_begin(struct tap_connect *connect, int fd, const struct sock
         process_watch_forks();
         connect->start_ns = clock_mono_ns();
         conn = conn_new(addr, len, connect->start_ns);
+        if (conn)
+                cause_connect(&thread_state.cause, &conn->opening);
         if (conn && !conn_table_set(fd, conn))
                 conn_unref(conn);
 }
@@ -327,7 +241,7 @@ void tap_net_connect_begin(struct tap_connect *connect, int fd, const struct soc
 
 static void connect_end(int fd, int result, int error)
 {
-        struct conn *conn = conn_take(fd);
+        struct conn *conn = tap_conn_take(fd);
 
         if (!conn)
                 return;
@@ -352,17 +266,12 @@ void tap_net_made(int fd)
                 OBSERVE(if (process_own_memory()) retire(fd));
 }
 
-void tap_net_accepted(int fd, const struct sockaddr *addr, socklen_t len)
-{
-        (void)addr;
-        (void)len;
-        tap_net_made(fd);
-}
-
 static void forget(int fd)
 {
         if (!process_own_memory())
                 return;
+        if (thread_state.send)
+                abandoned_reclaim((uintptr_t)__builtin_frame_address(0));
         last_look(fd);
         retire(fd);
 }
@@ -386,7 +295,7 @@ void tap_net_dup(int from, int to)
         if (!conn_table_has(from) || from == to)
                 return;
         OBSERVE({
-                struct conn *conn = process_own_memory() ? conn_take(from) : NULL;
+                struct conn *conn = process_own_memory() ? tap_conn_take(from) : NULL;
 
                 if (conn && !conn_table_set(to, conn))
                         conn_unref(conn);
@@ -395,14 +304,22 @@ void tap_net_dup(int from, int to)
 
 void tap_net_shutdown(int fd, int how)
 {
-        /* The streams themselves say what follows: no read after SHUT_RD, end of file after SHUT_WR. */
-        (void)fd;
-        (void)how;
+        if (!conn_table_has(fd))
+                return;
+        OBSERVE({
+                struct conn *conn = tap_conn_take(fd);
+
+                /* A client's streams say themselves what follows. */
+                if (conn && conn->role == CONN_SERVER && how != SHUT_RD)
+                        tap_serve_shut(conn);
+                if (conn)
+                        conn_unref(conn);
+        });
 }
 
 static void so_error(int fd, int error)
 {
-        struct conn *conn = conn_take(fd);
+        struct conn *conn = tap_conn_take(fd);
 
         if (!conn)
                 return;
@@ -424,7 +341,7 @@ void tap_net_wait_timed_out(int fd)
         if (!conn_table_has(fd))
                 return;
         OBSERVE({
-                struct conn *conn = conn_take(fd);
+                struct conn *conn = tap_conn_take(fd);
 
                 if (conn) {
                         atomic_store_explicit(&conn->timed_out, 1, memory_order_relaxed);

@@ -26,9 +26,16 @@ bool tap_net_any_tracked(void);
 
 /*
  * The hook's own real call. @iov == NULL: exactly as the host made it. Otherwise with these bytes
- * instead (same descriptor, flags, address, control data). Result and errno of the real call.
+ * instead (same descriptor, flags, address). Control data goes with bytes of the host's: never with those
+ * that tap_emit_ours() tells. Result and errno of the real call.
  */
 typedef ssize_t tap_emit_fn(void *call, const struct iovec *iov, int iovcnt);
+
+/* Bytes of ours alone, for an earlier message: an empty piece ends them, and nothing else. Context: signal. */
+static inline bool tap_emit_ours(const struct iovec *iov, int iovcnt)
+{
+        return iov[iovcnt - 1].iov_len == 0;
+}
 
 /**
  * tap_net_out() - send, sendto, sendmsg, write, writev, pwritev2 on a tracked descriptor
@@ -49,6 +56,7 @@ void tap_net_out_unseen(int fd, ssize_t n);
 struct tap_in {
         struct conn *conn; /* NULL: nothing to do */
         uint32_t serial;   /* of the connection that it was; no reference is held: a call may never return */
+        int fd;
 };
 
 void tap_net_in_begin(struct tap_in *in, int fd);
@@ -86,9 +94,12 @@ void tap_net_made(int fd);
 
 /*
  * A connection that a client opened: @fd came from accept, or was there when the process began (inetd,
- * socket activation). @addr, @len: the client's address as accept gave it, or NULL, 0.
+ * socket activation).
  */
-void tap_net_accepted(int fd, const struct sockaddr *addr, socklen_t len);
+void tap_net_accepted(int fd);
+
+/* At the start of the process: connections that it was born with. Context: start. */
+void tap_net_inherited(void);
 
 /* BEFORE the real close (also dup2's target, fclose, close_range). */
 void tap_net_close(int fd);

@@ -2,8 +2,12 @@
 #include "agent/tap/tap_proc.h"
 
 #include "agent/base/guard.h"
+#include "agent/config/config.h"
 #include "agent/process.h"
 #include "agent/ring/home.h"
+#include "agent/trace/carry.h"
+#include "agent/trace/process_span.h"
+#include "agent/trace/scope.h"
 
 bool tap_proc_owns_fd(int fd)
 {
@@ -23,4 +27,65 @@ void tap_proc_give_up_fd(int fd)
 void tap_proc_before_identity_change(void)
 {
         OBSERVE(home_before_identity_change());
+}
+
+bool tap_proc_own_memory(void)
+{
+        return process_own_memory();
+}
+
+/* In front of what carry_environ() makes: the context that its texts are copied from. */
+struct room {
+        struct scope_carry carry;
+        char process[CARRY_PROCESS_MAX];
+};
+
+size_t tap_proc_environ_room(char *const *envp)
+{
+        uint64_t request;
+        size_t size = 0;
+
+        OBSERVE({
+                request = cause_current(&thread_state.cause);
+                if (scope_process_context(NULL) || (request != CAUSE_NONE && request != CAUSE_UNKNOWN))
+                        size = carry_room(envp);
+        });
+        return size ? sizeof(struct room) + size : 0;
+}
+
+static char *const *make_environ(struct room *room, char *const *envp, bool replaced)
+{
+        struct trace_context context;
+        struct carry carry = {
+                .own_traceparent = config_env_get(&config_env_now, "TRACEPARENT"),
+                .own_baggage = config_env_get(&config_env_now, "BAGGAGE"),
+        };
+
+        if (scope_current(&context, &carry.baggage, &room->carry))
+                carry.context = &context;
+        if (replaced && config_now.process_span && process_own_memory())
+                carry.process = process_span_hand_on(room->process, envp);
+        return carry_environ(room + 1, envp, &carry);
+}
+
+char *const *tap_proc_environ(void *memory, char *const *envp, bool replaced)
+{
+        OBSERVE(envp = make_environ(memory, envp, replaced));
+        return envp;
+}
+
+void tap_proc_not_replaced(void)
+{
+        if (config_now.process_span)
+                OBSERVE(if (process_own_memory()) process_span_put_back());
+}
+
+bool tap_proc_minds_children(void)
+{
+        return config_now.process_span;
+}
+
+void tap_proc_child_killed(int pid, int signal)
+{
+        OBSERVE(if (process_own_memory()) process_span_child_ended(pid, signal));
 }

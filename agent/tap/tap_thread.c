@@ -3,10 +3,11 @@
 
 #include "agent/trace/cause.h"
 
-void tap_thread_waited(void)
+bool tap_thread_serves;
+
+void tap_thread_new_slice(void)
 {
-        if (!thread_state.mute)
-                OBSERVE(cause_waited(&thread_state.cause));
+        OBSERVE(cause_waited(&thread_state.cause));
 }
 
 uint64_t tap_thread_request(void)

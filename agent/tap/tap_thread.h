@@ -5,11 +5,20 @@
 
 #include "agent/base/guard.h"
 
+/* Has any client ever connected to this process? Until then there is nothing to be inherited. */
+extern bool tap_thread_serves __attribute__((visibility("hidden")));
+
+void tap_thread_new_slice(void);
+
 /*
  * A wait for descriptors (epoll_wait, poll, select, ...) returned: the thread begins something new. Nothing
  * while a higher seam's call runs: the wait is libcurl's, not the program's. Context: hook.
  */
-void tap_thread_waited(void);
+static inline void tap_thread_waited(void)
+{
+        if (__builtin_expect(tap_thread_serves, 0) && !thread_state.mute)
+                tap_thread_new_slice();
+}
 
 /* The server request that this thread works for, to be handed to a thread or a job that it starts. */
 uint64_t tap_thread_request(void);

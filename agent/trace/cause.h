@@ -8,6 +8,10 @@
  * Requests are named by a number (index and use of their memory): a number outlives its request and is
  * then nobody's. Nothing here waits or allocates; every shared word changes by one compare-and-swap.
  * All functions: Context: signal, with the thread's own struct thread_cause.
+ *
+ * Two things beyond reading and writing settle debts. Opening a connection for a request pays what is owed
+ * to it: event loops open one per event and write later. And a reply that begins (nothing was written
+ * or passed on for its request before) right after an answer that nobody knew pays for that.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,7 +26,7 @@
 enum cause_rung {
         CAUSE_BY_SEAM = 1,    /* the API seam's own context, captured when its handle started */
         CAUSE_BY_HEADER = 2,  /* the head carries the context that an open server request came in with */
-        CAUSE_BY_OPENING = 3, /* first request of a connection that was opened for it earlier */
+        CAUSE_BY_OPENING = 3, /* first request of a connection that was opened for it */
         CAUSE_BY_DEBT = 4,    /* the thread's only debt, or all it touched in this slice */
         CAUSE_BY_TARGET = 5,  /* the only open request with this method and target, not passed on yet */
         CAUSE_BY_THREAD = 6,  /* the thread's only open request, or the one its creator worked for */
@@ -63,7 +67,8 @@ struct cause_departure {
  */
 uint64_t cause_open(struct thread_cause *thread, const struct cause_arrival *arrival);
 
-/* Its response is complete, or never will be. Any thread. */
+/* Its response is complete, or never will be. Any thread. Also owed to the CAUSE_UNKNOWN of a request without
+ * room: as long as there is one, nothing is the only one. */
 void cause_close(uint64_t request);
 
 /* The thread begins a new slice: a wait (epoll_wait, poll, select, ...) returned. */
@@ -74,7 +79,7 @@ void cause_waited(struct thread_cause *thread);
 void cause_read(struct thread_cause *thread, uint64_t owner);
 void cause_wrote(struct thread_cause *thread, uint64_t owner);
 
-/* A client connection is being opened: remember for whom. */
+/* A client connection is being opened: remember for whom, who is paid by that. */
 void cause_connect(struct thread_cause *thread, struct cause_opening *ret_opening);
 
 /**
@@ -98,6 +103,8 @@ uint64_t cause_current(const struct thread_cause *thread);
  * cause_context() - copy what a request's children need
  * @tracestate, @baggage: LIMIT_TRACESTATE and LIMIT_BAGGAGE bytes of the caller's that the slices in the result
  *                        point into; NULL: leave it out
+ *
+ * Method and target are not kept, nor is the tracestate that it came in with.
  *
  * Return: false when the request is over.
  */

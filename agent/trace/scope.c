@@ -12,12 +12,21 @@ static struct slice process_baggage;
 static bool process_remote;
 static char cut_tracestate[LIMIT_TRACESTATE];
 
+/* What may stand in a header line of ours: all of it, or nothing. */
+static struct slice baggage_fit(struct slice value)
+{
+        for (size_t i = 0; i < value.len; i++)
+                if (((unsigned char)value.p[i] < ' ' && value.p[i] != '\t') || value.p[i] == 0x7f)
+                        return SLICE_NULL;
+        return value.len <= LIMIT_BAGGAGE ? value : SLICE_NULL;
+}
+
 void scope_start(const char *traceparent, const char *tracestate, const char *baggage)
 {
         struct slice state = slice_trim(slice_str(tracestate));
 
         process_context = (struct trace_context){.tracestate = SLICE_NULL};
-        process_baggage = slice_trim(slice_str(baggage));
+        process_baggage = baggage_fit(slice_trim(slice_str(baggage)));
         process_remote = true;
         if (!traceparent_parse(slice_str(traceparent), &process_context))
                 return;
@@ -96,8 +105,15 @@ void scope_serve(struct scope_decision *ret_decision, const struct trace_context
         begin_below(ret_decision, incoming && trace_context_valid(incoming) ? incoming : NULL, true);
 }
 
-/* Below a server request. Return: false when it is over by now. */
-static bool below_request(struct scope_decision *decision, uint64_t request, struct scope_carry *carry)
+static void found(struct scope_decision *decision, uint64_t request, enum cause_rung rung)
+{
+        decision->request = request;
+        decision->rung = (uint8_t)rung;
+        stat_add(STAT_PARENT_SEAM + (rung - CAUSE_BY_SEAM), 1);
+}
+
+bool scope_below(struct scope_decision *decision, uint64_t request, enum cause_rung rung,
+                 struct scope_carry *carry)
 {
         struct cause_arrival arrival;
 
@@ -106,6 +122,7 @@ static bool below_request(struct scope_decision *decision, uint64_t request, str
         begin_below(decision, &arrival.context, false);
         decision->sampled = arrival.sampled;
         decision->baggage = arrival.baggage;
+        found(decision, request, rung);
         return true;
 }
 
@@ -115,13 +132,35 @@ void scope_decide(struct scope_decision *ret_decision, const struct cause_depart
         uint64_t request;
         enum cause_rung rung = cause_find(&thread_state.cause, departure, &request);
 
-        if (rung == CAUSE_BY_NOTHING || !below_request(ret_decision, request, carry)) {
-                scope_begin(ret_decision);
-                rung = span_id_valid(ret_decision->parent_id) ? CAUSE_BY_ENVIRON : CAUSE_BY_NOTHING;
+        if (rung != CAUSE_BY_NOTHING && scope_below(ret_decision, request, rung, carry))
+                return;
+        scope_begin(ret_decision);
+        found(ret_decision, request,
+              span_id_valid(ret_decision->parent_id) ? CAUSE_BY_ENVIRON : CAUSE_BY_NOTHING);
+}
+
+void scope_again(struct scope_decision *decision)
+{
+        struct scope_decision before = *decision;
+
+        if (span_id_valid(decision->parent_id)) {
+                make_span_id(decision->context.span_id);
+        } else {
+                begin_below(decision, NULL, false);
+                decision->baggage = before.baggage;
         }
-        ret_decision->request = request;
-        ret_decision->rung = (uint8_t)rung;
-        stat_add(STAT_PARENT_SEAM + (rung - CAUSE_BY_SEAM), 1);
+        found(decision, before.request, (enum cause_rung)before.rung);
+}
+
+struct slice scope_rung_text(unsigned rung)
+{
+        static const char *const texts[CAUSE_RUNGS] = {
+                [CAUSE_BY_SEAM] = "seam",       [CAUSE_BY_HEADER] = "header",   [CAUSE_BY_OPENING] = "opening",
+                [CAUSE_BY_DEBT] = "debt",       [CAUSE_BY_TARGET] = "target",   [CAUSE_BY_THREAD] = "thread",
+                [CAUSE_BY_PROCESS] = "process", [CAUSE_BY_ENVIRON] = "environ", [CAUSE_BY_NOTHING] = "none",
+        };
+
+        return slice_str(rung < CAUSE_RUNGS ? texts[rung] : NULL);
 }
 
 bool scope_current(struct trace_context *ret_context, struct slice *ret_baggage, struct scope_carry *carry)
@@ -139,4 +178,16 @@ bool scope_current(struct trace_context *ret_context, struct slice *ret_baggage,
                 return false;
         *ret_context = process_context;
         return true;
+}
+
+void scope_after_fork(void)
+{
+        static struct scope_carry carry; /* of the one thread that a new child has */
+        struct trace_context context;
+        struct slice baggage;
+        uint64_t request = cause_current(&thread_state.cause);
+
+        if (cause_is_open(request) && scope_current(&context, &baggage, &carry))
+                scope_process(&context, baggage, false);
+        cause_after_fork(&thread_state.cause);
 }

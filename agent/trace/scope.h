@@ -61,6 +61,21 @@ void scope_decide(struct scope_decision *ret_decision, const struct cause_depart
                   struct scope_carry *carry);
 
 /**
+ * scope_below() - the same for a request that is known already, found by @rung
+ *
+ * Context: signal. Return: false when it is over by now; nothing was decided.
+ */
+bool scope_below(struct scope_decision *decision, uint64_t request, enum cause_rung rung,
+                 struct scope_carry *carry);
+
+/* What was decided about goes out once more: a sibling under the same parent; where there is none, a new root.
+ * Context: signal. */
+void scope_again(struct scope_decision *decision);
+
+/* A decision's rung in a word: "header", "debt", ...; empty for none. Any thread. */
+struct slice scope_rung_text(unsigned rung);
+
+/**
  * scope_serve() - a server request begins
  * @incoming: what it came in with, its tracestate borrowed; NULL or invalid: a new root
  *
@@ -74,3 +89,7 @@ void scope_begin(struct scope_decision *ret_decision);
 /* What this thread works for, for what it starts: ids, tracestate and baggage of the innermost context.
  * Return: false when there is none. Context: signal. */
 bool scope_current(struct trace_context *ret_context, struct slice *ret_baggage, struct scope_carry *carry);
+
+/* In a forked child: what its parent's thread worked for is the context of this process from now on. Context:
+ * signal. */
+void scope_after_fork(void);

@@ -223,7 +223,7 @@ __attribute__((visibility("default"))) int otel_inproc_run(struct inproc *inproc
         lock_take(&inproc->third_party);
         error = home_start(&home);
         if (!error && inproc->at_exit) /* failing that, the preload's own registration may be early enough */
-                (void)atexit(inproc->at_exit);
+                (void)on_exit(inproc->at_exit, NULL);
         lock_drop(&inproc->third_party);
         futex_set(&inproc->ready);
         now = clock_mono_ns();

@@ -27,7 +27,7 @@ struct inproc {
         _Atomic uint32_t stop;        /* enum inproc_stop, set by the host's side */
         _Atomic uint32_t gone;        /* futex word: 1 once the thread will touch nothing any more */
         _Atomic uint32_t ready;       /* futex word: 1 once libraries are loaded and initialised */
-        void (*at_exit)(void);        /* registered with atexit() then, so that it runs before theirs */
+        void (*at_exit)(int status, void *unused); /* for on_exit(), so that it runs before theirs */
 };
 
 /*

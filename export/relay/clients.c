@@ -17,6 +17,7 @@
 #include "agent/base/load.h"
 #include "agent/base/log.h"
 #include "agent/ring/handover.h"
+#include "export/relay/ending.h"
 
 #define ACCEPTS_AT_ONCE  64
 #define MESSAGES_AT_ONCE 16
@@ -24,6 +25,12 @@
 
 /* A client that connects hands over at once; one that does not is no client of ours. */
 #define HANDOVER_PATIENCE_NS 5000000000ull
+
+/*
+ * A process that ends closes its socket a moment before it is dead; one that executes another program closes
+ * it and lives on. For so long its pidfd is watched, to learn how it ended.
+ */
+#define ENDING_PATIENCE_NS 500000000ull
 
 /* Without descriptors to be had, accepting again at once would be a loop. */
 #define ACCEPT_PAUSE_NS 1000000000ull
@@ -35,17 +42,19 @@
 #define CLIENT_FDS 4
 #define OWN_FDS    16
 
+TAILQ_HEAD(client_list, client);
+
 struct client {
         TAILQ_ENTRY(client) link;
+        struct client_list *list; /* that it is in */
         struct clients *clients;
-        int fd, pidfd;
+        int fd, pidfd; /* fd: -1 in the list of the ending ones */
+        pid_t pid;
         void *watch, *pid_watch;
         struct source *source; /* NULL before its hand-over */
         bool watched;          /* by its pid as well */
-        uint64_t since_ns;
+        uint64_t since_ns;     /* it came, or began to end */
 };
-
-TAILQ_HEAD(client_list, client);
 
 struct clients {
         struct worker *worker;
@@ -53,8 +62,10 @@ struct clients {
         void *watch;   /* NULL while accepting pauses */
         uint64_t accept_again_ns, last_ns;
         unsigned count, max;
+        unsigned ending_count; /* not among @count; their pidfds take the places of rings that are mapped */
         struct client_list waiting; /* before their hand-over, the longest first */
         struct client_list serving;
+        struct client_list ending; /* without socket and source, the longest first */
 };
 
 /* What one message brought. */
@@ -65,20 +76,40 @@ struct parcel {
         unsigned fd_count;
 };
 
+static void client_move(struct client *client, struct client_list *list)
+{
+        TAILQ_REMOVE(client->list, client, link);
+        client->list = list;
+        TAILQ_INSERT_TAIL(list, client, link);
+}
+
+/* Its place is free for another one. */
+static void client_hang_up(struct client *client)
+{
+        struct clients *clients = client->clients;
+
+        if (client->fd < 0)
+                return;
+        worker_unwatch(clients->worker, client->watch);
+        client->watch = NULL;
+        (void)close(client->fd); /* sockets and pidfds: nothing to be lost */
+        client->fd = -1;
+        clients->count--;
+        clients->last_ns = clock_mono_ns();
+        clients->accept_again_ns = 0;
+}
+
 static void client_free(struct client *client)
 {
         struct clients *clients = client->clients;
 
-        worker_unwatch(clients->worker, client->watch);
+        client_hang_up(client);
         worker_unwatch(clients->worker, client->pid_watch);
-        (void)close(client->fd); /* sockets and pidfds: nothing to be lost */
         if (client->pidfd >= 0)
                 (void)close(client->pidfd);
-        TAILQ_REMOVE(client->source ? &clients->serving : &clients->waiting, client, link);
+        clients->ending_count -= client->list == &clients->ending;
+        TAILQ_REMOVE(client->list, client, link);
         free(client);
-        clients->count--;
-        clients->last_ns = clock_mono_ns();
-        clients->accept_again_ns = 0;
 }
 
 static void client_gone(struct client *client)
@@ -86,6 +117,25 @@ static void client_gone(struct client *client)
         if (client->source)
                 worker_gone(client->clients->worker, client->source);
         client_free(client);
+}
+
+/* Its socket ended: so does its process, or it does something else from now on. */
+static void client_ending(struct client *client)
+{
+        struct clients *clients = client->clients;
+
+        if (!client->source || !client->pid_watch) {
+                client_gone(client);
+                return;
+        }
+        if (clients->ending_count >= clients->max / 2 && clients->ending_count > 0)
+                client_free(TAILQ_FIRST(&clients->ending));
+        worker_gone(clients->worker, client->source);
+        client->source = NULL;
+        client_hang_up(client);
+        client_move(client, &clients->ending);
+        client->since_ns = clients->last_ns;
+        clients->ending_count++;
 }
 
 static void parcel_fds(struct parcel *parcel, struct msghdr *message)
@@ -147,6 +197,7 @@ static bool watch_process(struct client *client)
 
         if (getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.pid <= 0)
                 return true; /* of another pid namespace: its socket's end will tell */
+        client->pid = peer.pid;
         client->pidfd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
         if (client->pidfd < 0 && errno == ESRCH) {
                 client_gone(client);
@@ -178,8 +229,7 @@ static bool handover_accept(struct client *client, struct parcel *parcel)
         parcel->fds[0] = parcel->fds[--parcel->fd_count];
         if (!client->source)
                 return false;
-        TAILQ_REMOVE(&clients->waiting, client, link);
-        TAILQ_INSERT_TAIL(&clients->serving, client, link);
+        client_move(client, &clients->serving);
         return true;
 }
 
@@ -197,6 +247,8 @@ static bool parcel_handle(struct client *client, struct parcel *parcel)
         }
         if (!first) {
                 worker_woken(client->clients->worker, client->source);
+                if (parcel->len == 1 && parcel->bytes[0] == HANDOVER_FLUSH_ALL)
+                        worker_flush(client->clients->worker);
                 return true;
         }
         client->watched = true;
@@ -216,7 +268,7 @@ static void socket_ready(void *ctx, uint32_t events)
                         return;
                 if (n <= 0) {
                         parcel_drop(&parcel);
-                        client_gone(client);
+                        client_ending(client);
                         return;
                 }
                 if (!parcel_handle(client, &parcel))
@@ -226,8 +278,13 @@ static void socket_ready(void *ctx, uint32_t events)
 
 static void pid_ready(void *ctx, uint32_t events)
 {
+        struct client *client = ctx;
+        int number = ending_signal(client->pidfd, client->pid);
+
         (void)events;
-        client_gone(ctx);
+        if (number)
+                worker_ended(client->clients->worker, client->pid, number);
+        client_gone(client);
 }
 
 static void client_add(struct clients *clients, int fd)
@@ -246,7 +303,8 @@ static void client_add(struct clients *clients, int fd)
         }
         *client = (struct client){.clients = clients, .fd = fd, .pidfd = -1, .since_ns = clock_mono_ns()};
         clients->count++;
-        TAILQ_INSERT_TAIL(&clients->waiting, client, link);
+        client->list = &clients->waiting;
+        TAILQ_INSERT_TAIL(client->list, client, link);
         if (worker_watch(clients->worker, fd, EPOLLIN, socket_ready, client, &client->watch))
                 client_free(client);
 }
@@ -316,6 +374,7 @@ struct clients *clients_new(struct worker *worker, int listen_fd)
         };
         TAILQ_INIT(&clients->waiting);
         TAILQ_INIT(&clients->serving);
+        TAILQ_INIT(&clients->ending);
         if (flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
             fcntl(listen_fd, F_SETFD, FD_CLOEXEC) < 0 ||
             worker_watch(worker, listen_fd, EPOLLIN, listen_ready, clients, &clients->watch))
@@ -334,6 +393,8 @@ struct clients *clients_free(struct clients *clients)
                 client_free(TAILQ_FIRST(&clients->waiting));
         while (!TAILQ_EMPTY(&clients->serving))
                 client_free(TAILQ_FIRST(&clients->serving));
+        while (!TAILQ_EMPTY(&clients->ending))
+                client_free(TAILQ_FIRST(&clients->ending));
         free(clients);
         return NULL;
 }
@@ -354,21 +415,29 @@ void clients_close_door(struct clients *clients)
 
 uint64_t clients_due(const struct clients *clients)
 {
-        const struct client *longest = TAILQ_FIRST(&clients->waiting);
-        uint64_t due = longest ? longest->since_ns + HANDOVER_PATIENCE_NS : UINT64_MAX;
+        const struct client *waiting = TAILQ_FIRST(&clients->waiting),
+                            *ending = TAILQ_FIRST(&clients->ending);
+        uint64_t due = waiting ? waiting->since_ns + HANDOVER_PATIENCE_NS : UINT64_MAX;
 
+        if (ending)
+                due = MIN(due, ending->since_ns + ENDING_PATIENCE_NS);
         if (clients->listen_fd >= 0 && !clients->watch)
                 due = MIN(due, clients->accept_again_ns);
         return due;
 }
 
-void clients_step(struct clients *clients, uint64_t now_ns)
+static void free_longer_than(struct client_list *list, uint64_t patience_ns, uint64_t now_ns)
 {
         struct client *longest;
 
-        while ((longest = TAILQ_FIRST(&clients->waiting)) &&
-               longest->since_ns + HANDOVER_PATIENCE_NS <= now_ns)
+        while ((longest = TAILQ_FIRST(list)) && longest->since_ns + patience_ns <= now_ns)
                 client_free(longest);
+}
+
+void clients_step(struct clients *clients, uint64_t now_ns)
+{
+        free_longer_than(&clients->waiting, HANDOVER_PATIENCE_NS, now_ns);
+        free_longer_than(&clients->ending, ENDING_PATIENCE_NS, now_ns);
         if (clients->listen_fd < 0 || clients->watch || clients->accept_again_ns > now_ns)
                 return;
         if (worker_watch(clients->worker, clients->listen_fd, EPOLLIN, listen_ready, clients,
@@ -378,10 +447,10 @@ void clients_step(struct clients *clients, uint64_t now_ns)
 
 unsigned clients_count(const struct clients *clients)
 {
-        return clients->count;
+        return clients->count + clients->ending_count;
 }
 
 uint64_t clients_last_ns(const struct clients *clients)
 {
-        return clients->count ? clock_mono_ns() : clients->last_ns;
+        return clients_count(clients) ? clock_mono_ns() : clients->last_ns;
 }

@@ -5,8 +5,9 @@
  * what the process left in its ring's meta text and from the machine. Detectors are rows of a table.
  *
  * Meta text: "key=value\0" strings. Keys of ours begin with '@': @pid, @ppid, @uid, @exe (target of
- * /proc/self/exe), @argv0, @start_ns (wall clock of process start or of the first record), @version,
- * @term (TERM), @no_color (NO_COLOR). All others are the process's OTEL_* variables, as they are.
+ * /proc/self/exe), @argv0, @start_ns (wall clock of process start or of the first record), @instance (32
+ * hexadecimal digits that no other process has), @version, @term (TERM), @no_color (NO_COLOR). All others
+ * are the process's OTEL_* variables, as they are.
  */
 #include "export/refine.h"
 

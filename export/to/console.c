@@ -154,39 +154,62 @@ static void add_process(struct text *text, const struct resource *resource)
         text_add_str(text, "]");
 }
 
+static void add_server(struct text *text, const struct out_span *span)
+{
+        struct slice server = find_str(span, "server.address");
+        bool bracket = slice_find(server, ':') < server.len;
+        int64_t port = find_int(span, "server.port");
+
+        text_add_str(text, server.len ? " " : "");
+        text_add_str(text, bracket ? "[" : "");
+        add_escaped(text, server);
+        text_add_str(text, bracket ? "]" : "");
+        if (port) {
+                text_add_str(text, ":");
+                text_add_int(text, port);
+        }
+}
+
+/* What the span is about, where its name does not say so: the URL of a client, the path of a server. */
+static void add_object(struct text *text, const struct out_span *span)
+{
+        struct slice url = find_str(span, "url.full");
+
+        if (find_attr(span, "http.route"))
+                return;
+        if (!url.len)
+                url = find_str(span, "url.path");
+        if (!url.len) {
+                add_server(text, span);
+                return;
+        }
+        text_add_str(text, " ");
+        add_escaped(text, url);
+}
+
 static struct slice make_label(struct console *console, const struct console_node *node,
                                const struct resource *around)
 {
-        struct slice url = find_str(node->span, "url.full");
-        struct slice server = find_str(node->span, "server.address");
-        bool bracket = slice_find(server, ':') < server.len;
-        int64_t port = find_int(node->span, "server.port");
+        const struct out_span *span = node->span;
+        bool said = find_attr(span, "process.executable.name") &&
+                    slice_eq(service_of(node->resource), span->name);
         struct text label = {.arena = &console->arena};
 
         if (node->resource != around) {
                 add_process(&label, node->resource);
+                if (said)
+                        return text_get(&label);
                 text_add_str(&label, ": ");
         }
-        add_escaped(&label, node->span->name);
-        if (url.len || server.len)
-                text_add_str(&label, " ");
-        if (url.len) {
-                add_escaped(&label, url);
-                return text_get(&label);
-        }
-        text_add_str(&label, bracket ? "[" : "");
-        add_escaped(&label, server);
-        text_add_str(&label, bracket ? "]" : "");
-        if (port) {
-                text_add_str(&label, ":");
-                text_add_int(&label, port);
-        }
+        add_escaped(&label, span->name);
+        add_object(&label, span);
         return text_get(&label);
 }
 
-/* "200", "404", "ERROR ECONNREFUSED", "200 unexpected_eof", "unfinished" */
+/* "200", "404", "ERROR ECONNREFUSED", "200 unexpected_eof", "exit 3", "unfinished" */
 static struct slice make_status(struct console *console, const struct out_span *span)
 {
+        const struct out_attr *exit_code = find_attr(span, "process.exit.code");
         int64_t code = find_int(span, "http.response.status_code");
         struct slice type = find_str(span, "error.type");
         struct text status = {.arena = &console->arena};
@@ -195,7 +218,10 @@ static struct slice make_status(struct console *console, const struct out_span *
         if (code)
                 text_add_int(&status, code);
         digits = text_get(&status);
-        if (span->status == SPAN_ERROR && !slice_eq(type, digits)) {
+        if (exit_code) {
+                text_add_str(&status, "exit ");
+                text_add_int(&status, exit_code->num);
+        } else if (span->status == SPAN_ERROR && !slice_eq(type, digits)) {
                 text_add_str(&status, code ? " " : "ERROR ");
                 add_escaped(&status, type);
         }

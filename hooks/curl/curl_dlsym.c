@@ -56,10 +56,14 @@ static const struct {
 } wrappers[] = {
 #define CURL(name) {#name, (void *)name},
 #define LIBC(name)
+#define THREAD(name)
+#define POOL(name)
 #define HOOK(name, library, need) library(name)
 #include "hooks/hooks.def"
 #undef HOOK
 #undef LIBC
+#undef THREAD
+#undef POOL
 #undef CURL
 };
 

@@ -45,7 +45,7 @@ HOOK_EXPORT CURLcode curl_easy_perform(CURL *curl)
 
         if (!handle)
                 return curl_library_for(CURL_CALLER)->curl_easy_perform(curl);
-        if (!curl_transfer_begin(handle))
+        if (!curl_transfer_begin(handle, false))
                 return handle->real->curl_easy_perform(curl);
         tap_http_mute();
         code = handle->real->curl_easy_perform(curl);

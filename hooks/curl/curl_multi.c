@@ -106,7 +106,7 @@ HOOK_EXPORT CURLMcode curl_multi_add_handle(CURLM *multi_handle, CURL *curl_hand
         if (code != CURLM_OK || !state)
                 return code;
         state->all_done = false;
-        if (handle && curl_transfer_begin(handle))
+        if (handle && curl_transfer_begin(handle, true))
                 curl_handle_link(handle, state);
         return code;
 }

@@ -7,27 +7,7 @@
 #include "agent/base/guard.h"
 #include "agent/base/load.h"
 #include "agent/base/stats.h"
-
-#define FIELD_TRACEPARENT SLICE("traceparent")
-#define FIELD_TRACESTATE  SLICE("tracestate")
-#define FIELD_USER_AGENT  SLICE("user-agent")
-
-/* The value of a field in a header list ("Name: value", or "Name;" for an empty one); .p NULL: not there. */
-static struct slice list_find(const struct curl_slist *list, struct slice name)
-{
-        for (; list; list = list->next) {
-                struct slice line = slice_make(list->data, list->data ? strcspn(list->data, ":;") : 0);
-
-                if (slice_eq_nocase(slice_trim(line), name))
-                        return slice_trim(slice_str(line.p + line.len + (line.p[line.len] != '\0')));
-        }
-        return SLICE_NULL;
-}
-
-static bool host_has_context(const struct curl_handle *handle)
-{
-        return list_find(handle->headers, FIELD_TRACEPARENT).p != NULL;
-}
+#include "hooks/curl/curl_headers.h"
 
 static curl_off_t info_number(struct curl_handle *handle, CURLINFO info)
 {
@@ -49,52 +29,32 @@ static struct slice info_text(struct curl_handle *handle, CURLINFO info)
 
 /* --- the header list --- */
 
-/* Write the text of our nodes for the request that goes out next. */
-static void write_nodes(struct curl_handle *handle)
-{
-        static const char name[] = "traceparent: ", state_name[] = "tracestate: ";
-        const struct trace_context *context = &handle->request.decision.context;
-        size_t state_len = context->tracestate.len;
-
-        memcpy(handle->traceparent_text, name, sizeof(name) - 1);
-        traceparent_write(handle->traceparent_text + sizeof(name) - 1, context);
-        handle->traceparent_text[sizeof(name) - 1 + TRACEPARENT_LEN] = '\0';
-        if (state_len > LIMIT_TRACESTATE)
-                state_len = 0;
-        memcpy(handle->tracestate_text, state_name, sizeof(state_name) - 1);
-        memcpy(handle->tracestate_text + sizeof(state_name) - 1, state_len ? context->tracestate.p : "",
-               state_len);
-        handle->tracestate_text[sizeof(state_name) - 1 + state_len] = '\0';
-        handle->tracestate.data = state_len ? handle->tracestate_text : NULL;
-}
-
-/* Put our nodes before the host's list, or leave that alone where it has a context of its own. */
+/* Put our nodes into the list that libcurl gets, or leave the host's alone where it has a context of its own. */
 static void link_nodes(struct curl_handle *handle)
 {
         struct curl_slist *list = handle->headers;
 
-        if (handle->mode == CURL_TRACED && !host_has_context(handle)) {
-                handle->traceparent.data = handle->traceparent_text;
-                handle->tracestate.next = list;
-                handle->traceparent.next = list;
-                if (handle->tracestate.data && !list_find(list, FIELD_TRACESTATE).p)
-                        handle->traceparent.next = &handle->tracestate;
-                list = &handle->traceparent;
-        }
+        if (handle->mode == CURL_TRACED && !curl_headers_respected(handle))
+                list = curl_headers_list(handle);
         handle->real->curl_easy_setopt(handle->easy, CURLOPT_HTTPHEADER, list);
+}
+
+static void count_injected(const struct curl_handle *handle)
+{
+        stat_add(handle->replaces ? STAT_REPLACED : STAT_INJECTED, 1);
 }
 
 static int on_request(void *clientp, char *peer_ip, char *local_ip, int peer_port, int local_port);
 
 static void lend(struct curl_handle *handle)
 {
-        write_nodes(handle);
+        curl_headers_write(handle);
         link_nodes(handle);
         if (handle->has_prereq) {
                 handle->real->curl_easy_setopt(handle->easy, CURLOPT_PREREQFUNCTION, on_request);
                 handle->real->curl_easy_setopt(handle->easy, CURLOPT_PREREQDATA, handle);
         } else {
-                stat_add(STAT_INJECTED, 1);
+                count_injected(handle);
         }
         handle->lent = true;
 }
@@ -214,7 +174,7 @@ static struct slice scheme_of(struct slice url)
 
 static struct slice user_agent(const struct curl_handle *handle)
 {
-        struct slice agent = list_find(handle->headers, FIELD_USER_AGENT);
+        struct slice agent = curl_headers_find(handle->headers, SLICE("user-agent"));
 
         return slice_to(agent.p ? agent : slice_str(handle->user_agent), CURL_AGENT_MAX);
 }
@@ -263,22 +223,29 @@ static bool add_response(struct curl_handle *handle, struct tap_request_result *
 
 /* --- the life of a transfer --- */
 
-bool curl_transfer_begin(struct curl_handle *handle)
+bool curl_transfer_begin(struct curl_handle *handle, bool deferred)
 {
+        struct tap_request_start start = {.deferred = deferred};
+        struct curl_own own;
+
         if (handle->mode != CURL_IDLE || handle->connect_only || !curl_handle_is_http(handle))
                 return false;
         handle->generation = process_generation;
         handle->hop.count = 0;
-        if (host_has_context(handle)) {
+        handle->start_ns = start.mono_ns = clock_mono_ns();
+        own = curl_headers_own(handle);
+        start.traceparent = own.value;
+        if ((own.count && !own.value.len) || !tap_http_begin(&handle->request, &start)) {
                 stat_add(STAT_SPANS_RESPECTED, 1);
                 handle->mode = CURL_MUTED;
                 return true;
         }
-        handle->start_ns = clock_mono_ns();
-        tap_http_begin(&handle->request, handle->start_ns);
         if (!handle->request.active)
                 return false;
         handle->mode = CURL_TRACED;
+        handle->replaces = own.count > 0;
+        if (handle->replaces)
+                memcpy(handle->replaced, own.value.p, sizeof(handle->replaced));
         lend(handle);
         return true;
 }
@@ -326,7 +293,7 @@ static bool hop_is_ours(struct curl_handle *handle)
 
         if (!slice_eq_nocase(scheme, SLICE("http")) && !slice_eq_nocase(scheme, SLICE("https")))
                 return false;
-        if (!host_has_context(handle))
+        if (!curl_headers_respected(handle))
                 return true;
         stat_add(STAT_SPANS_RESPECTED, 1);
         return false;
@@ -352,10 +319,10 @@ static void begin_hop(struct curl_handle *handle, const char *peer_ip, int peer_
                 return;
         }
         handle->hop.count++;
-        write_nodes(handle);
+        curl_headers_write(handle);
         link_nodes(handle);
         remember(handle, peer_ip, peer_port);
-        stat_add(STAT_INJECTED, 1);
+        count_injected(handle);
         so_far = result_so_far(handle);
         tap_http_open(&handle->request, &so_far);
 }

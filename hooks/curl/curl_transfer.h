@@ -6,8 +6,9 @@
  * rounds and retries are told apart by CURLOPT_PREREQFUNCTION (libcurl 7.80); an older libcurl gives
  * one span for the whole transfer.
  *
- * The host's own list and callback are never modified: its list hangs behind our node, its callback
- * is called from ours, and both are set again when the transfer ends.
+ * The host's own list and callback are never modified: its list hangs behind our node (where ours replaces a
+ * line of it, behind copies of the nodes before that), its callback is called from ours, and both are set again
+ * when the transfer ends.
  */
 #include <stdbool.h>
 
@@ -15,12 +16,13 @@
 
 /**
  * curl_transfer_begin() - a transfer of @handle starts now
+ * @deferred: it runs later, by calls that serve several: for what the thread works for now
  *
  * Context: hook.
  * Return: true when it is ours: pair with curl_transfer_end(). False: not HTTP, a bare connection, or
  * begun already (libcurl calls its own functions through the PLT).
  */
-bool curl_transfer_begin(struct curl_handle *handle);
+bool curl_transfer_begin(struct curl_handle *handle, bool deferred);
 
 /* How it came to its end, when it was not libcurl that said so. */
 enum curl_end {

@@ -8,7 +8,7 @@ HOOK_EXPORT int accept(int fd, __SOCKADDR_ARG addr, socklen_t *addr_len)
         int accepted = REAL(accept)(fd, addr, addr_len);
 
         if (accepted >= 0)
-                tap_net_made(accepted);
+                tap_net_accepted(accepted);
         return accepted;
 }
 
@@ -17,6 +17,6 @@ HOOK_EXPORT int accept4(int fd, __SOCKADDR_ARG addr, socklen_t *addr_len, int fl
         int accepted = REAL(accept4)(fd, addr, addr_len, flags);
 
         if (accepted >= 0)
-                tap_net_made(accepted);
+                tap_net_accepted(accepted);
         return accepted;
 }

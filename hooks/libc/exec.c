@@ -1,45 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The program is replaced: what is ours and not yet taken would go with it. */
+/*
+ * The program is replaced: what is ours and not yet taken would go with it. The next one gets the context
+ * in its environment.
+ */
 #include <alloca.h>
 #include <stdarg.h>
 
 #include "agent/lifecycle.h"
 #include "hooks/hook.h"
+#include "hooks/libc/environ.h"
+
+/* @call passes pass_.envp on. It returns only when it fails. */
+#define EXEC(environment, call)                            \
+        ({                                                 \
+                struct environ_pass pass_;                 \
+                int result_;                               \
+                                                           \
+                lifecycle_stop();                          \
+                ENVIRON_PASS(&pass_, environment, true);   \
+                result_ = (call);                          \
+                environ_end(&pass_);                       \
+                result_;                                   \
+        })
+
+/* Where libc would take the environment itself: it does, unless we have another. */
+#define EXEC_OWN(plain, with_environment) EXEC(environ, pass_.envp == environ ? (plain) : (with_environment))
 
 HOOK_EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
-        lifecycle_stop();
-        return REAL(execve)(path, argv, envp);
+        return EXEC(envp, REAL(execve)(path, argv, pass_.envp));
 }
 
 HOOK_EXPORT int execv(const char *path, char *const argv[])
 {
-        lifecycle_stop();
-        return REAL(execv)(path, argv);
+        return EXEC_OWN(REAL(execv)(path, argv), REAL(execve)(path, argv, pass_.envp));
 }
 
 HOOK_EXPORT int execvp(const char *file, char *const argv[])
 {
-        lifecycle_stop();
-        return REAL(execvp)(file, argv);
+        return EXEC_OWN(REAL(execvp)(file, argv), REAL(execvpe)(file, argv, pass_.envp));
 }
 
 HOOK_EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 {
-        lifecycle_stop();
-        return REAL(execvpe)(file, argv, envp);
+        return EXEC(envp, REAL(execvpe)(file, argv, pass_.envp));
 }
 
 HOOK_EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
-        lifecycle_stop();
-        return REAL(fexecve)(fd, argv, envp);
+        return EXEC(envp, REAL(fexecve)(fd, argv, pass_.envp));
 }
 
 HOOK_EXPORT int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags)
 {
-        lifecycle_stop();
-        return REAL(execveat)(fd, path, argv, envp, flags);
+        return EXEC(envp, REAL(execveat)(fd, path, argv, pass_.envp, flags));
 }
 
 /*

@@ -4,6 +4,7 @@
 
 #include "agent/tap/tap_net.h"
 #include "hooks/hook.h"
+#include "hooks/libc/shell.h"
 
 /* The real call, with what it moved to @to marked as bytes that we did not see. */
 #define UNSEEN_OUT(to, call)                \
@@ -41,7 +42,7 @@ HOOK_EXPORT ssize_t splice(int fdin, off64_t *offin, int fdout, off64_t *offout,
                 return REAL(splice)(fdin, offin, fdout, offout, len, flags);
         tap_net_in_begin(&in, fdin);
         n = REAL(splice)(fdin, offin, fdout, offout, len, flags);
-        tap_net_in_end(&in, NULL, 0, n, 0, len);
+        n = tap_net_in_end(&in, NULL, 0, n, 0, len);
         return n;
 }
 
@@ -57,8 +58,12 @@ static void stream_ends(FILE *stream)
 
 HOOK_EXPORT int fclose(FILE *stream)
 {
+        pid_t pid = 0;
+
         stream_ends(stream);
-        return REAL(fclose)(stream);
+        if (LIKELY(!popen_take(stream, &pid) || !pid))
+                return REAL(fclose)(stream);
+        return popen_end(pid, REAL(fclose)(stream));
 }
 
 HOOK_EXPORT FILE *freopen(const char *filename, const char *modes, FILE *stream)

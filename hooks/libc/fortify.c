@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What programs built with -D_FORTIFY_SOURCE call instead. The real ones check and abort, as they should. */
+#include "agent/tap/tap_thread.h"
 #include "hooks/libc/transfer.h"
 #include "hooks/libc/wait.h"
 
@@ -39,6 +40,7 @@ HOOK_EXPORT int __poll_chk(struct pollfd *fds, nfds_t nfds, int timeout, size_t 
 {
         int ready = REAL(__poll_chk)(fds, nfds, timeout, fdslen);
 
+        tap_thread_waited();
         if (UNLIKELY(ready == 0 && timeout > 0))
                 wait_ran_out(fds, nfds);
         return ready;
@@ -49,6 +51,7 @@ HOOK_EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t nfds, const struct timesp
 {
         int ready = REAL(__ppoll_chk)(fds, nfds, timeout, ss, fdslen);
 
+        tap_thread_waited();
         if (UNLIKELY(ready == 0 && wait_limited(timeout)))
                 wait_ran_out(fds, nfds);
         return ready;

@@ -84,24 +84,35 @@ struct sendmsg_call {
         int fd;
         const struct msghdr *message;
         int flags;
+        bool control_gone; /* with bytes that we added before the host's */
 };
 
+/* Control data leaves once, as it would without us: descriptors in it would arrive twice. */
 static ssize_t emit_sendmsg(void *data, const struct iovec *iov, int iovcnt)
 {
-        const struct sendmsg_call *call = data;
+        struct sendmsg_call *call = data;
         struct msghdr changed;
+        bool ours;
+        ssize_t n;
 
         if (!iov)
                 return REAL(sendmsg)(call->fd, call->message, call->flags);
         changed = *call->message;
         changed.msg_iov = (struct iovec *)(uintptr_t)iov;
         changed.msg_iovlen = (size_t)iovcnt;
-        return REAL(sendmsg)(call->fd, &changed, call->flags);
+        ours = tap_emit_ours(iov, iovcnt);
+        if (ours || call->control_gone) {
+                changed.msg_control = NULL;
+                changed.msg_controllen = 0;
+        }
+        n = REAL(sendmsg)(call->fd, &changed, call->flags);
+        call->control_gone |= !ours && n > 0;
+        return n;
 }
 
 ssize_t message_out(int fd, const struct msghdr *message, int flags)
 {
-        struct sendmsg_call call = {fd, message, flags};
+        struct sendmsg_call call = {.fd = fd, .message = message, .flags = flags};
         int iovcnt = (int)MIN(message->msg_iovlen, (size_t)INT_MAX);
 
         return transfer_out(fd, message->msg_iov, iovcnt, flags, emit_sendmsg, &call);
@@ -172,12 +183,10 @@ static ssize_t receive_tracked(int fd, struct msghdr *message, int flags)
         tap_net_in_begin(&in, fd);
         n = REAL(recvmsg)(fd, message, flags);
         if (n < 0)
-                tap_net_in_end(&in, NULL, 0, n, flags, 0);
-        else
-                tap_net_in_end(&in, message->msg_iov, (int)message->msg_iovlen, n,
-                               flags | (message->msg_flags & MSG_TRUNC),
-                               transfer_wanted(message->msg_iov, message->msg_iovlen, n));
-        return n;
+                return tap_net_in_end(&in, NULL, 0, n, flags, 0);
+        return tap_net_in_end(&in, message->msg_iov, (int)message->msg_iovlen, n,
+                              flags | (message->msg_flags & MSG_TRUNC),
+                              transfer_wanted(message->msg_iov, message->msg_iovlen, n));
 }
 
 HOOK_EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)

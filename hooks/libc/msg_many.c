@@ -54,8 +54,9 @@ static void show_each(int fd, struct mmsghdr *messages, int count, int flags, st
 
                 if (i > 0)
                         tap_net_in_begin(in, fd);
-                tap_net_in_end(in, header->msg_iov, (int)header->msg_iovlen, n, flags,
-                               transfer_wanted(header->msg_iov, header->msg_iovlen, n));
+                n = tap_net_in_end(in, header->msg_iov, (int)header->msg_iovlen, n, flags,
+                                   transfer_wanted(header->msg_iov, header->msg_iovlen, n));
+                messages[i].msg_len = (unsigned)n;
         }
 }
 
@@ -70,7 +71,7 @@ static int receive_tracked(int fd, struct mmsghdr *messages, unsigned count, int
         if (got > 0)
                 show_each(fd, messages, got, flags, &in);
         else
-                tap_net_in_end(&in, NULL, 0, got, flags, 0);
+                (void)tap_net_in_end(&in, NULL, 0, got, flags, 0);
         return got;
 }
 

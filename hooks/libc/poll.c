@@ -3,12 +3,14 @@
 #include <string.h>
 
 #include "agent/base/sys.h"
+#include "agent/tap/tap_thread.h"
 #include "hooks/libc/wait.h"
 
 HOOK_EXPORT int poll(struct pollfd *fds, nfds_t nfds, int timeout)
 {
         int ready = REAL(poll)(fds, nfds, timeout);
 
+        tap_thread_waited();
         if (UNLIKELY(ready == 0 && timeout > 0))
                 wait_ran_out(fds, nfds);
         return ready;
@@ -18,6 +20,7 @@ HOOK_EXPORT int ppoll(struct pollfd *fds, nfds_t nfds, const struct timespec *ti
 {
         int ready = REAL(ppoll)(fds, nfds, timeout, ss);
 
+        tap_thread_waited();
         if (UNLIKELY(ready == 0 && wait_limited(timeout)))
                 wait_ran_out(fds, nfds);
         return ready;
@@ -62,6 +65,7 @@ HOOK_EXPORT int select(int nfds, fd_set *readfds, fd_set *writefds, fd_set *exce
 
         select_remember(&sets, nfds, readfds, writefds, timeout && (timeout->tv_sec || timeout->tv_usec));
         ready = REAL(select)(nfds, readfds, writefds, exceptfds, timeout);
+        tap_thread_waited();
         if (UNLIKELY(ready == 0))
                 select_ran_out(&sets);
         return ready;
@@ -75,6 +79,7 @@ HOOK_EXPORT int pselect(int nfds, fd_set *readfds, fd_set *writefds, fd_set *exc
 
         select_remember(&sets, nfds, readfds, writefds, wait_limited(timeout));
         ready = REAL(pselect)(nfds, readfds, writefds, exceptfds, timeout, sigmask);
+        tap_thread_waited();
         if (UNLIKELY(ready == 0))
                 select_ran_out(&sets);
         return ready;
@@ -84,8 +89,7 @@ HOOK_EXPORT int epoll_wait(int epfd, struct epoll_event *events, int maxevents, 
 {
         int ready = REAL(epoll_wait)(epfd, events, maxevents, timeout);
 
-        if (UNLIKELY(ready == 0 && timeout > 0))
-                tap_net_wait_timed_out(WAIT_UNKNOWN_SET);
+        tap_thread_waited();
         return ready;
 }
 
@@ -94,8 +98,7 @@ HOOK_EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int maxevents,
 {
         int ready = REAL(epoll_pwait)(epfd, events, maxevents, timeout, ss);
 
-        if (UNLIKELY(ready == 0 && timeout > 0))
-                tap_net_wait_timed_out(WAIT_UNKNOWN_SET);
+        tap_thread_waited();
         return ready;
 }
 
@@ -104,7 +107,6 @@ HOOK_EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int maxevents
 {
         int ready = REAL(epoll_pwait2)(epfd, events, maxevents, timeout, ss);
 
-        if (UNLIKELY(ready == 0 && wait_limited(timeout)))
-                tap_net_wait_timed_out(WAIT_UNKNOWN_SET);
+        tap_thread_waited();
         return ready;
 }

@@ -39,7 +39,7 @@ static long call_accept(const struct words *w)
         long fd = call_real(w);
 
         if (fd >= 0)
-                tap_net_made((int)fd);
+                tap_net_accepted((int)fd);
         return fd;
 }
 
@@ -93,6 +93,13 @@ static long call_descriptor(struct words *w)
                 return call_accept(w);
         case SYS_shutdown:
                 return shutdown((int)w->a, (int)w->b);
+        case SYS_exit_group:
+                _exit((int)w->a);
+        case SYS_execve:
+                return execve((const char *)w->a, (char *const *)w->b, (char *const *)w->c);
+        case SYS_execveat:
+                return execveat((int)w->a, (const char *)w->b, (char *const *)w->c, (char *const *)w->d,
+                                (int)w->e);
         case SYS_getsockopt:
                 return getsockopt((int)w->a, (int)w->b, (int)w->c, (void *)w->d, (socklen_t *)w->e);
         }

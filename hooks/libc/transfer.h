@@ -79,5 +79,4 @@ static inline size_t transfer_wanted(const struct iovec *iov, size_t iovcnt, ssi
                 tap_net_in_begin(&in_, fd);                                                               \
                 n_ = (call);                                                                              \
                 tap_net_in_end(&in_, iov, iovcnt, n_, flags, transfer_wanted(iov, (size_t)(iovcnt), n_)); \
-                n_;                                                                                       \
         })

@@ -4,8 +4,6 @@
 #include "agent/tap/tap_net.h"
 #include "hooks/hook.h"
 
-#define WAIT_UNKNOWN_SET (-1) /* epoll: which descriptors it waited for is in the kernel only */
-
 static inline bool wait_limited(const struct timespec *timeout)
 {
         return timeout && (timeout->tv_sec || timeout->tv_nsec);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* families ACT PORT: programs that make other processes, in every way there is. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -480,8 +481,60 @@ static int namespaces(const struct scene *scene)
         return answered + ask_once(scene->port, "/after");
 }
 
+/* --- children that share memory, and no descriptors --- */
+
+static void close_itself(int fd)
+{
+        close(fd);
+}
+
+static void put_over(int fd)
+{
+        dup2(STDERR_FILENO, fd);
+}
+
+static void close_all(int fd)
+{
+        close_range((unsigned)fd, ~0u, 0);
+}
+
+static void connect_anew(int fd)
+{
+        struct sockaddr_in nowhere = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+        close(fd);
+        if (socket(AF_INET, SOCK_STREAM, 0) == fd)
+                connect(fd, (struct sockaddr *)&nowhere, sizeof(nowhere));
+}
+
+/* The parent's request is under way, and goes on as if nothing had been. */
+static int vforked(const struct scene *scene)
+{
+        static void (*const ways[])(int) = {close_itself, put_over, close_all, connect_anew};
+        int fd = dial(scene->port), answered = 0, status;
+
+        for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+                void (*volatile way)(int) = ways[i];
+                pid_t pid;
+
+                if (ask_send(fd, "/under-way") != 0)
+                        return -1;
+                pid = vfork();
+                if (pid == 0) {
+                        way(fd);
+                        execl("/bin/true", "true", NULL);
+                        _exit(1);
+                }
+                answered += waitpid(pid, &status, 0) == pid && status == 0 && ask_answer(fd) == 200;
+                answered += ask(fd, "/after");
+        }
+        close(fd);
+        return answered;
+}
+
 static const struct act acts[] = {
         {"busy", busy},
+        {"vforked", vforked},
         {"raw", raw},
         {"inherited", inherited},
         {"generations", generations},

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,8 @@
 #define PATTERN     0xa5
 #define INTERRUPTED 200
 #define CANCELLED   40
+#define ABANDONED   300
+#define TOO_MUCH    (8 << 20)
 
 struct job {
         const struct scene *scene;
@@ -173,6 +176,55 @@ static int jumped(const struct scene *scene)
         return ask_once(scene->port, "/after") + ask_once(scene->port, "/after") + jumps;
 }
 
+/* --- sends that never return --- */
+
+/* Nobody reads what is sent there. */
+static int deaf_listener(in_port_t *ret_port)
+{
+        struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        socklen_t len = sizeof(at);
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+        if (bind(fd, (struct sockaddr *)&at, len) != 0 || listen(fd, ABANDONED) != 0 ||
+            getsockname(fd, (struct sockaddr *)&at, &len) != 0)
+                exit(3);
+        *ret_port = ntohs(at.sin_port);
+        return fd;
+}
+
+/* A request that does not fit between the two of them. */
+static void send_too_much(int fd)
+{
+        static char text[TOO_MUCH] =
+                "POST /too-much HTTP/1.1\r\nHost: here\r\nContent-Length: 99999999\r\n\r\n";
+
+        for (;;)
+                if (send(fd, text, sizeof(text), MSG_NOSIGNAL) != sizeof(text))
+                        exit(3);
+}
+
+/* Many sends are left by a handler's jump, and their connections closed. */
+static int abandoned(const struct scene *scene)
+{
+        struct sigaction action = {.sa_handler = jump};
+        struct itimerval soon = {{0, 0}, {0, 2000}};
+        in_port_t port;
+        int listener = deaf_listener(&port);
+
+        sigaction(SIGALRM, &action, NULL);
+        for (volatile int i = 0; i < ABANDONED; i++) {
+                volatile int fd = dial(port);
+
+                if (sigsetjmp(back, 1) == 0) {
+                        setitimer(ITIMER_REAL, &soon, NULL);
+                        send_too_much(fd);
+                }
+                close(fd);
+        }
+        close(listener);
+        return ask_once(scene->port, "/after");
+}
+
 /* --- cancellation --- */
 
 static void close_it(void *fd)
@@ -194,6 +246,46 @@ static void *ask_until_cancelled(void *data)
                         break;
         pthread_cleanup_pop(1);
         return NULL;
+}
+
+struct parcel {
+        int fd;
+        bool closed_by_itself;
+};
+
+static void *send_until_cancelled(void *data)
+{
+        const struct parcel *parcel = data;
+
+        pthread_cleanup_push(close_it, (void *)(intptr_t)(parcel->closed_by_itself ? parcel->fd : -1));
+        send_too_much(parcel->fd);
+        pthread_cleanup_pop(1);
+        return NULL;
+}
+
+/* In the midst of their sends; the connection is closed by the thread in its end, or by the one that joins
+ * it. */
+static int cancelled_sends(const struct scene *scene)
+{
+        in_port_t port;
+        int listener = deaf_listener(&port), ends = 0;
+
+        for (int i = 0; i < ABANDONED; i++) {
+                struct parcel parcel = {dial(port), i % 2};
+                pthread_t thread;
+                void *result;
+
+                pthread_create(&thread, NULL, send_until_cancelled, &parcel);
+                usleep(500);
+                pthread_cancel(thread);
+                pthread_join(thread, &result);
+                ends += result == PTHREAD_CANCELED;
+                if (!parcel.closed_by_itself)
+                        close(parcel.fd);
+        }
+        close(listener);
+        printf("%d cancelled\n", ends);
+        return ask_once(scene->port, "/after");
 }
 
 /* Until the thread waits for its answer. */
@@ -306,6 +398,7 @@ static const struct act acts[] = {
         {"many", many},           {"small", small},
         {"stack", stack},         {"interrupted", interrupted},
         {"jumped", jumped},       {"cancelled", cancelled},
+        {"abandoned", abandoned}, {"cancelled-sends", cancelled_sends},
         {"main-ends", main_ends}, {"main-ends-alone", main_ends_alone},
         {"fork", fork_in_thread}, {"count", count},
 };

@@ -84,6 +84,48 @@ def test_the_first_process_of_a_container_has_no_more_children(run, origin, span
     check_all(spans, families(run, origin, "watched", answered=2, before=container))
 
 
+NEVER_BY_ITSELF = {"OTEL_BSP_SCHEDULE_DELAY": "60000", "OTEL_INSTRUMENT_RELAY_LINGER": "60000"}
+CONTAINER = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+
+
+@own_mounts
+@pytest.mark.parametrize("first", ["true", "curl -sS -o /dev/null $0/first; true"], ids=["silent", "asks itself"])
+def test_the_first_process_of_a_container_takes_the_relay_with_it(run, origin, sink, home, first):
+    """What the others have done is sent before its end, which is the end of them all."""
+    script = f"curl -sS -o /dev/null $0/one; curl -sS -o /dev/null $0/two; {first}"
+    result = run([*CONTAINER, "sh", "-c", script, origin.url], NEVER_BY_ITSELF, timeout=20)
+    assert result.behaviour == (b"", b"", 0) and not run.relays()
+    assert len(sink.wait(len(origin.requests), 0)) == len(origin.requests) == 2 + first.startswith("curl")
+
+
+@own_mounts
+def test_those_that_live_with_the_first_process_of_a_container(run, origin, sink, home):
+    """Their spans are sent as well, and those that are held back: nobody will do it later."""
+    if home == "inproc":
+        pytest.skip("their threads die with them")
+    code = ("import os, signal, sys, urllib.request as u\n"
+            "r, w = os.pipe()\n"
+            "if os.fork() == 0:\n"
+            "    u.urlopen(sys.argv[1]).read()\n"
+            "    try:\n"
+            "        u.urlopen('http://localhost:1/')\n"
+            "    except OSError:\n"
+            "        os.write(w, b'x')\n"
+            "        signal.pause()\n"
+            "os.read(r, 1)\n")
+    result = run([*CONTAINER, "/usr/bin/python3", "-c", code, origin.url], NEVER_BY_ITSELF, timeout=20)
+    assert result.behaviour == (b"", b"", 0)
+    assert {span.status for span in sink.wait(2, 0)} == {"UNSET", "ERROR"}
+
+
+@own_mounts
+def test_the_first_process_of_a_container_waits_so_long_only(run, origin, home):
+    with black_hole() as collector:
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_INSTRUMENT_EXIT_TIMEOUT": "300"}
+        result = run([*CONTAINER, "sh", "-c", "curl -sS -o /dev/null $0; true", origin.url], env, timeout=20)
+        assert result.behaviour == (b"", b"", 0) and result.seconds < 1.5
+
+
 @only_root
 def test_another_user(run, origin, spans):
     check_all(spans, families(run, origin, "identity", answered=4))

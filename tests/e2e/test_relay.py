@@ -83,6 +83,18 @@ def test_killed_while_a_program_lives_on(run, sink, origin, spans):
     assert len(pair(spans(8), origin.requests)) == 8
 
 
+def test_its_successor_knows_a_process_by_the_same_id(run, sink, origin, spans):
+    with Talk(run, origin) as talk, Talk(run, origin) as other:
+        talk.ask("/before")
+        other.ask("/other")
+        sink.wait(2)
+        kill(*run.relays())
+        talk.ask("/after")
+        sink.wait(3)
+    ids = {span.attributes["url.full"].rpartition("/")[2]: span.resource["service.instance.id"] for span in spans(3)}
+    assert ids["before"] == ids["after"] != ids["other"]
+
+
 def test_what_is_in_the_ring_outlives_the_relay(run, sink, origin, spans):
     with Talk(run, origin) as talk:
         talk.ask("/before")
@@ -192,6 +204,30 @@ def test_one_per_endpoint(run, sink, origin, spans):
         assert len(other.spans) == 1 and not other.sins
     end(run)
     spans(1)
+
+
+PROXIES = [{}, {"https_proxy": "http://127.0.0.1:9"}, {"HTTPS_PROXY": "http://127.0.0.1:9"},
+           {"https_proxy": "http://127.0.0.1:9", "no_proxy": "*"}, {"SSL_CERT_FILE": "/nowhere"}]
+
+
+def test_one_per_proxy(run, origin, spans):
+    """What a relay inherits decides how it gets to the collector, for whoever shares it."""
+    names = set()
+    for env in PROXIES * 2:
+        run([*CURL, origin.url], {**LINGER, **env})
+        names |= {name_of(pid) for pid in run.relays()}
+    assert len(run.relays()) == len(names) == len(PROXIES)
+    end(run)
+    spans(2 * len(PROXIES))
+
+
+def test_a_proxy_of_one_program_is_not_used_for_another(run, sink, origin):
+    """The first program's relay cannot deliver; the second's can."""
+    run([*CURL, "--noproxy", "*", origin.url], {**LINGER, "http_proxy": "http://127.0.0.1:9"})
+    run([*CURL, origin.url], LINGER)
+    assert len(run.relays()) == 2
+    sink.wait(1)
+    end(run)
 
 
 @needs_root

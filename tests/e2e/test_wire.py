@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Byte for byte: only the head of a proven HTTP request gets our one header, and nothing else changes ever."""
+import contextlib
 import json
+import os
 import random
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -179,6 +182,80 @@ BANNER = b"220 welcome\r\n"
 def test_servers_that_speak_first(run, steps):
     _, _, count = converse(run, [("read", len(BANNER)), *steps], [(b"", BANNER)])
     assert count == 0
+
+
+PASSER = """
+import array, os, select, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+s.connect(sys.argv[1])
+s.setblocking(False)
+rest = b"GET /pass HTTP/1.1\\r\\nHost: h\\r\\nX-Pad: " + b"p" * int(sys.argv[2]) + b"\\r\\n\\r\\n"
+rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0]))]
+calls = 0
+while rest:
+    try:
+        rest = rest[s.sendmsg([rest], rights):]
+        calls += 1
+    except BlockingIOError:
+        print("full", flush=True)
+        select.select([], [s], [])
+print(calls, flush=True)
+sys.stdin.read()
+"""
+
+
+def room():
+    """What a UNIX socket with the smallest buffer takes at once."""
+    ends = socket.socketpair(socket.AF_UNIX)
+    with ends[0], ends[1]:
+        ends[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        ends[0].setblocking(False)
+        return ends[0].send(bytes(1 << 20))
+
+
+def passed(run, path, padding, instrumented):
+    """A client that sends a descriptor with every call. Return: calls that sent something; what came, at a time; descriptors."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        with run.popen(["/usr/bin/python3", "-c", PASSER, path, padding], instrumented=instrumented,
+                       stdin=subprocess.PIPE) as process:
+            sock, _ = listener.accept()
+            sock.setblocking(False)
+            calls, parts, came = None, [], 0
+            with sock:
+                while calls is None:
+                    line = process.stdout.readline()  # it can send no more, or has sent all
+                    assert line, process.stderr.read()
+                    calls = None if line == b"full\n" else int(line)
+                    parts.append(b"")
+                    with contextlib.suppress(BlockingIOError):
+                        while True:
+                            part, fds, _, _ = socket.recv_fds(sock, 65536, 64)
+                            parts[-1] += part
+                            came += len(fds)
+                            for fd in fds:
+                                os.close(fd)
+            process.communicate(timeout=20)
+            assert process.returncode == 0
+    return calls, parts, came
+
+
+def test_descriptors_are_passed_once(run, tmp_path):
+    """Also where the kernel stops within our header: what was left of it goes out without them."""
+    before = len("GET /pass HTTP/1.1\r\nHost: h\r\nX-Pad: \r\n")
+    within = 0
+    for part in range(-10, 90, 10):  # of our header, 70 bytes long
+        path = str(tmp_path / f"part{part}")
+        calls, parts, came = passed(run, path, room() - before - part, True)
+        assert calls == came, part
+        stream = b"".join(parts)
+        header = TRACEPARENT.search(stream)
+        within += header.start() < len(parts[0]) < header.end()
+        calls, parts, came = passed(run, path + "-plain", room() - before - part, False)
+        assert (calls, b"".join(parts)) == (came, TRACEPARENT.sub(b"", stream))
+    assert within
 
 
 HTTP = {

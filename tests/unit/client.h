@@ -39,6 +39,21 @@ static inline struct span client_span(void)
         return span;
 }
 
+/* The span of process @pid, still open. */
+static inline struct span client_process(int64_t pid)
+{
+        struct span span = client_span();
+
+        span.kind = SPAN_INTERNAL;
+        span.shape = SHAPE_PROCESS;
+        span.start_ns -= 10000000000; /* before anybody can say that it ended */
+        span.end_ns = 0;
+        span.attr_count = 0;
+        span_add_str(&span, SEMCONV_PROCESS_EXECUTABLE_NAME, SLICE("victim"));
+        span_add_int(&span, SEMCONV_PROCESS_PID, pid);
+        return span;
+}
+
 /* Return: true when the last one of @count asked for a wake-up, or one before it did. */
 static inline bool client_push(struct ring *ring, unsigned count)
 {

@@ -82,8 +82,15 @@ static inline void http1_log_head(struct http1_log *log)
         http1_log_text(log, "ua=", HTTP1_USER_AGENT);
         if (head->traceparent_count)
                 http1_log_add(log, " tp%u", head->traceparent_count);
+        if (log->offsets && head->traceparent_end)
+                http1_log_add(log, " tp@%u-%u", head->traceparent_from, head->traceparent_end);
         http1_log_text(log, "tp=", HTTP1_TRACEPARENT);
         http1_log_text(log, "ts=", HTTP1_TRACESTATE);
+        http1_log_text(log, "bag=", HTTP1_BAGGAGE);
+        http1_log_text(log, "fwd=", HTTP1_FORWARDED);
+        http1_log_text(log, "for=", HTTP1_X_FORWARDED_FOR);
+        http1_log_text(log, "proto=", HTTP1_X_FORWARDED_PROTO);
+        http1_log_text(log, "fhost=", HTTP1_X_FORWARDED_HOST);
         http1_log_add(log, "%s%s%s%s%s %s", head->keep_alive ? " keep" : " close",
                       head->upgrade ? " upgrade" : "", head->expect_continue ? " expect" : "",
                       head->connect ? " connect" : "", head->eol_lf ? " lf" : "", bodies[head->body]);

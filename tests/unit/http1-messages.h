@@ -128,6 +128,29 @@ static const struct message messages[] = {
          "GET / HTTP/1.1\r\ntracestate: a\r\nHost: h\r\ntracestate:\r\n b\r\n\r\n",
          "begin blank GET / 1.1 host=h ts=a,b keep none head end eof"},
 
+        {"several baggages", REQ, "GET / HTTP/1.1\r\nBaggage: a=1;p , b=2\r\nX: y\r\nbaggage:c=3 \r\n\r\n",
+         "begin blank GET / 1.1 bag=a=1;p , b=2,c=3 keep none head end eof"},
+        {"context folded", REQ,
+         "GET / HTTP/1.1\r\ntraceparent:\r\n 00-aa\r\n\t-01 \r\n  \r\ntraceparent: 2\r\n\r\n",
+         "begin blank GET / 1.1 tp2 tp=00-aa -01 keep none head end eof"},
+        {"empty context first", REQ, "GET / HTTP/1.1\r\ntraceparent: \r\ntraceparent: 2\r\n\r\n",
+         "begin blank GET / 1.1 tp2 tp= keep none head end eof"},
+
+        /* What proxies add. */
+        {"forwarded", REQ,
+         "GET / HTTP/1.1\r\nForwarded: for=192.0.2.1;proto=http\r\nforwarded: for=\"[2001:db8::1]\"\r\n\r\n",
+         "begin blank GET / 1.1 fwd=for=192.0.2.1;proto=http,for=\"[2001:db8::1]\" keep none head end eof"},
+        {"forwarded, several names", REQ,
+         "GET / HTTP/1.1\r\nX-Forwarded-For: 192.0.2.1\r\nX-FORWARDED-FOR:192.0.2.2, 192.0.2.3\r\n"
+         "x-forwarded-host: a.example\r\nX-Forwarded-Host: b\r\nX-Forwarded-Proto: https\r\n"
+         "X-Forwarded-Proto: http\r\n\r\n",
+         "begin blank GET / 1.1 for=192.0.2.1,192.0.2.2, 192.0.2.3 proto=https fhost=a.example keep none head "
+         "end eof"},
+        {"names like them", REQ,
+         "GET / HTTP/1.1\r\nX-Forwarded-Port: 80\r\nX-Forwarded-By: b\r\nx-forwarded-proto2: c\r\n"
+         "baggages: d\r\nforwarder: e\r\nX-Real-IP: f\r\nA: g\r\nAB: h\r\n\r\n",
+         "begin blank GET / 1.1 keep none head end eof"},
+
         /* Request bodies. */
         {"length", REQ, "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhelloGET / HTTP/1.1\r\n\r\n",
          "begin blank POST / 1.1 keep length=5 head end begin blank GET / 1.1 keep none head end eof"},
@@ -284,7 +307,8 @@ static const struct message messages[] = {
         {"differing lengths", RSP, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
          "begin LOST"},
         {"requests' fields", RSP,
-         "HTTP/1.1 200 OK\r\nHost: h\r\ntraceparent: t\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n",
+         "HTTP/1.1 200 OK\r\nHost: h\r\ntraceparent: t\r\nbaggage: b\r\nX-Forwarded-For: f\r\nUpgrade: "
+         "h2c\r\nContent-Length: 0\r\n\r\n",
          "begin blank 200 1.1 keep length=0 head end eof"},
         {"nothing", RSP, "", "cut-off"},
         {"garbage after", RSP, "HTTP/1.1 204 No\r\n\r\n\1",

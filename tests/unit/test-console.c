@@ -96,6 +96,76 @@ START_TEST(test_console_write_when_a_trace_has_children)
 }
 END_TEST
 
+/* A span of a server or of a process: its attributes end with a NULL key. */
+static struct out_span with_attrs(struct out_span span, enum span_kind kind, struct slice name,
+                                  const struct out_attr *attrs)
+{
+        span.kind = (uint8_t)kind;
+        span.name = name;
+        span.attrs = attrs;
+        while (attrs[span.attr_count].key)
+                span.attr_count++;
+        return span;
+}
+
+/* One trace through a script, its curl, a proxy and two services behind it. */
+START_TEST(test_console_write_when_servers_and_processes)
+{
+        static const struct resource bash = {.service_name = "unknown_service:bash", .pid = 100},
+                                     nginx = {.service_name = "nginx", .pid = 200};
+        const struct out_attr failed[] = {attr_str("process.executable.name", "bash"),
+                                          attr_int("process.exit.code", 3),
+                                          attr_str("error.type", "3"),
+                                          {.key = NULL}};
+        const struct out_attr killed[] = {attr_str("process.executable.name", "curl"),
+                                          attr_str("error.type", "SIGKILL"),
+                                          {.key = NULL}};
+        const struct out_attr went[] = {attr_str("process.executable.name", "sleep"),
+                                        attr_int("process.exit.code", 0),
+                                        {.key = NULL}};
+        const struct out_attr path[] = {attr_str("url.path", "/items/\x1b"),
+                                        attr_str("server.address", "h"),
+                                        attr_int("http.response.status_code", 404),
+                                        {.key = NULL}};
+        const struct out_attr route[] = {attr_str("url.path", "/users/7"),
+                                         attr_str("http.route", "/users/{id}"),
+                                         attr_int("http.response.status_code", 500),
+                                         attr_str("error.type", "500"),
+                                         {.key = NULL}};
+        const struct out_attr tunnel[] = {attr_str("url.path", ""),
+                                          attr_str("server.address", "far.example"),
+                                          attr_int("server.port", 443),
+                                          attr_str("error.type", "EPIPE"),
+                                          {.key = NULL}};
+        struct out_span shell[2] = {
+                with_attrs(make_span(0xab, 1, 0, 100, 2000000000), SPAN_INTERNAL, SLICE("bash"), failed),
+                with_attrs(make_span(0xab, 2, 1, 110, 1000000), SPAN_INTERNAL, SLICE("sleep"), went)};
+        struct out_span tool[2] = {
+                with_attrs(make_span(0xab, 3, 1, 120, 3000000), SPAN_INTERNAL, SLICE("curl"), killed),
+                with_url(make_span(0xab, 4, 3, 130, 2500000), "http://h/items", 404)};
+        struct out_span proxy[3] = {
+                with_attrs(make_span(0xab, 5, 4, 140, 2000000), SPAN_SERVER, SLICE("GET"), path),
+                with_attrs(make_span(0xcd, 6, 9, 150, 1000000), SPAN_SERVER, SLICE("GET /users/{id}"), route),
+                with_attrs(make_span(0xcd, 7, 9, 160, 1000000), SPAN_SERVER, SLICE("CONNECT"), tunnel)};
+        const struct encode_group groups[] = {{&bash, shell, 2}, {&curl, tool, 2}, {&nginx, proxy, 3}};
+        const char *text;
+
+        proxy[0].flags = proxy[1].flags = proxy[2].flags = 0x301;
+        shell[0].status = tool[0].status = proxy[1].status = proxy[2].status = SPAN_ERROR;
+        text = printed(groups, 3);
+        ck_assert_str_eq(text,
+                         "bash[100] · trace abababababababababababababababab\n"
+                         "└─ bash                                  exit 3          2.00 s\n"
+                         "   ├─ sleep                              exit 0         1.00 ms\n"
+                         "   └─ curl[4711]                         ERROR SIGKILL  3.00 ms\n"
+                         "      └─ GET http://h/items              404            2.50 ms\n"
+                         "         └─ nginx[200]: GET /items/\\x1b  404            2.00 ms\n"
+                         "nginx[200] · trace cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd\n"
+                         "├─ GET /users/{id}          500          1.00 ms  ↑ remote 0909090909090909\n"
+                         "└─ CONNECT far.example:443  ERROR EPIPE  1.00 ms  ↑ remote 0909090909090909\n");
+}
+END_TEST
+
 START_TEST(test_console_write_when_parents_are_elsewhere)
 {
         struct out_span spans[2] = {make_span(1, 2, 9, 100, 1000), make_span(2, 3, 8, 50, 1000)};
@@ -242,7 +312,7 @@ START_TEST(test_console_write_when_nobody_reads)
 END_TEST
 
 UNIT_MAIN("console", test_console_write_when_a_trace_has_children,
-          test_console_write_when_parents_are_elsewhere, test_console_write_when_parents_form_a_circle,
-          test_console_write_when_texts_are_hostile, test_console_write_when_a_url_is_long,
-          test_console_write_when_a_chain_is_deep, test_console_write_when_on_a_terminal,
-          test_console_write_when_nobody_reads)
+          test_console_write_when_servers_and_processes, test_console_write_when_parents_are_elsewhere,
+          test_console_write_when_parents_form_a_circle, test_console_write_when_texts_are_hostile,
+          test_console_write_when_a_url_is_long, test_console_write_when_a_chain_is_deep,
+          test_console_write_when_on_a_terminal, test_console_write_when_nobody_reads)

@@ -16,16 +16,28 @@ static struct tap_request_result results[8];
 static char urls[8][64];
 static unsigned result_count, forgotten;
 
-void tap_http_begin(struct tap_request *request, uint64_t start_mono_ns)
+/* The context that is taken for one that is passed on. */
+#define PASSED_ON "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-aaaaaaaaaaaaaaaa-01"
+
+static bool deferred;
+
+bool tap_http_begin(struct tap_request *request, const struct tap_request_start *start)
 {
-        request->start_mono_ns = start_mono_ns;
+        request->active = false;
+        if (start->traceparent.len && !slice_eq(start->traceparent, SLICE(PASSED_ON)))
+                return false;
+        request->start_mono_ns = start->mono_ns;
+        deferred = start->deferred;
         scope_decide(&request->decision, &(struct cause_departure){.opening = NULL}, NULL);
         request->active = true;
+        return true;
 }
 
 void tap_http_resend(struct tap_request *request, uint64_t start_mono_ns)
 {
-        tap_http_begin(request, start_mono_ns);
+        scope_again(&request->decision);
+        request->start_mono_ns = start_mono_ns;
+        request->active = true;
 }
 
 void tap_http_open(struct tap_request *request, const struct tap_request_result *so_far)
@@ -168,12 +180,12 @@ START_TEST(test_transfer_gives_the_hosts_options_back)
 
         host_sets(handle, CURLOPT_HTTPHEADER, &list);
         host_sets(handle, CURLOPT_PREREQDATA, &list);
-        ck_assert(curl_transfer_begin(handle));
+        ck_assert(curl_transfer_begin(handle, false));
         ck_assert_uint_eq(contexts_in(easy.headers), 1);
         ck_assert_ptr_eq(easy.headers->next, &list);
         ck_assert_ptr_null(list.next);
         ck_assert_ptr_ne(easy.prereq_data, &list);
-        ck_assert(!curl_transfer_begin(handle)); /* libcurl's own call */
+        ck_assert(!curl_transfer_begin(handle, false)); /* libcurl's own call */
         curl_transfer_end(handle, CURL_END_CODE, CURLE_OK);
         ck_assert_ptr_eq(easy.headers, &list);
         ck_assert_ptr_null(easy.prereq);
@@ -190,7 +202,7 @@ START_TEST(test_transfer_when_requests_follow_each_other)
         struct curl_handle *handle = made(&easy);
         char first[80];
 
-        ck_assert(curl_transfer_begin(handle));
+        ck_assert(curl_transfer_begin(handle, false));
         ck_assert_int_eq(requests(&easy), CURL_PREREQFUNC_OK);
         strcpy(first, easy.headers->data);
         answers(&easy, 302);
@@ -219,7 +231,7 @@ START_TEST(test_transfer_when_a_redirect_cannot_be_followed)
         struct easy easy = {.headers = NULL};
         struct curl_handle *handle = made(&easy);
 
-        ck_assert(curl_transfer_begin(handle));
+        ck_assert(curl_transfer_begin(handle, false));
         requests(&easy);
         answers(&easy, 302);
         redirects_to(&easy, "http://h/second");
@@ -239,7 +251,7 @@ START_TEST(test_transfer_when_libcurl_is_old)
         struct curl_handle *handle = made(&easy);
 
         host_sets(handle, CURLOPT_POST, (void *)1);
-        ck_assert(curl_transfer_begin(handle));
+        ck_assert(curl_transfer_begin(handle, false));
         ck_assert_uint_eq(contexts_in(easy.headers), 1);
         answers(&easy, 302);
         redirects_to(&easy, "http://h/second");
@@ -266,7 +278,7 @@ START_TEST(test_transfer_when_the_host_has_a_context)
                 uint64_t before = stat_get(STAT_SPANS_RESPECTED);
 
                 host_sets(handle, CURLOPT_HTTPHEADER, &list);
-                ck_assert(curl_transfer_begin(handle));
+                ck_assert(curl_transfer_begin(handle, false));
                 ck_assert_int_eq(handle->mode, CURL_MUTED);
                 ck_assert_ptr_eq(easy.headers, &list);
                 curl_transfer_end(handle, CURL_END_CODE, CURLE_OK);
@@ -283,7 +295,7 @@ START_TEST(test_transfer_when_the_list_changes_under_way)
         struct easy easy = {.headers = NULL};
         struct curl_handle *handle = made(&easy);
 
-        ck_assert(curl_transfer_begin(handle));
+        ck_assert(curl_transfer_begin(handle, false));
         requests(&easy);
         host_sets(handle, CURLOPT_HTTPHEADER, &other);
         ck_assert_uint_eq(contexts_in(easy.headers), 1);
@@ -311,11 +323,124 @@ START_TEST(test_transfer_when_there_is_a_tracestate)
         struct curl_handle *handle = made(&easy);
 
         scope_start(PARENT, "k=v", NULL);
-        ck_assert(curl_transfer_begin(handle));
+        ck_assert(curl_transfer_begin(handle, false));
         ck_assert_str_eq(easy.headers->next->data, "tracestate: k=v");
         ck_assert_ptr_null(easy.headers->next->next);
         host_sets(handle, CURLOPT_HTTPHEADER, &own);
         ck_assert_ptr_eq(easy.headers->next, &own);
+        curl_transfer_end(handle, CURL_END_CODE, CURLE_OK);
+}
+END_TEST
+
+START_TEST(test_transfer_when_there_is_a_baggage)
+{
+        struct curl_slist own = {(char *)"Baggage: own=1", NULL};
+        struct easy easy = {.headers = NULL};
+        struct curl_handle *handle = made(&easy);
+
+        scope_start(PARENT, "k=v", "a=1,b=2");
+        ck_assert(curl_transfer_begin(handle, true));
+        ck_assert(deferred);
+        ck_assert_str_eq(easy.headers->next->data, "tracestate: k=v");
+        ck_assert_str_eq(easy.headers->next->next->data, "baggage: a=1,b=2");
+        ck_assert_ptr_null(easy.headers->next->next->next);
+        host_sets(handle, CURLOPT_HTTPHEADER, &own);
+        ck_assert_ptr_eq(easy.headers->next->next, &own);
+        curl_transfer_end(handle, CURL_END_CODE, CURLE_OK);
+}
+END_TEST
+
+#define LINES_MAX (LIMIT_CURL_COPIED + 3)
+
+static struct curl_slist nodes[LINES_MAX];
+
+/* A list of @count lines with the passed-on context as number @at. */
+static struct curl_slist *list_with(unsigned count, unsigned at)
+{
+        static char texts[LINES_MAX][16];
+
+        for (unsigned i = 0; i < count; i++) {
+                snprintf(texts[i], sizeof(texts[i]), "X-%u: v", i);
+                nodes[i].data = i == at ? (char *)"TraceParent: " PASSED_ON : texts[i];
+                nodes[i].next = i + 1 < count ? &nodes[i + 1] : NULL;
+        }
+        return nodes;
+}
+
+/* Each of the host's lines in its place, but for number @at. */
+static void expect_lines(const struct curl_slist *list, unsigned count, unsigned at)
+{
+        for (unsigned i = 0; i < count; i++, list = list->next) {
+                ck_assert_ptr_nonnull(list);
+                if (i != at) {
+                        ck_assert_ptr_eq(list->data, nodes[i].data);
+                        continue;
+                }
+                ck_assert_int_eq(strncmp(list->data, "traceparent: 00-", 16), 0);
+                ck_assert_ptr_null(strstr(list->data, PASSED_ON));
+                if (list->next && !strncmp(list->next->data, "tracestate: ", 12))
+                        list = list->next;
+        }
+        ck_assert_ptr_null(list);
+}
+
+START_TEST(test_transfer_when_a_context_is_passed_on)
+{
+        struct easy easy = {.headers = NULL};
+        struct curl_handle *handle = made(&easy);
+        uint64_t before = stat_get(STAT_REPLACED);
+        unsigned transfers = 0;
+
+        scope_start(PARENT, "k=v", NULL);
+        for (unsigned count = 1; count <= 5; count++)
+                for (unsigned at = 0; at < count; at++, transfers++) {
+                        struct curl_slist *list = list_with(count, at);
+
+                        host_sets(handle, CURLOPT_HTTPHEADER, list);
+                        ck_assert(curl_transfer_begin(handle, false));
+                        ck_assert_int_eq(handle->mode, CURL_TRACED);
+                        requests(&easy);
+                        expect_lines(easy.headers, count, at);
+                        answers(&easy, 302);
+                        redirects_to(&easy, "http://h/second");
+                        requests(&easy);
+                        expect_lines(easy.headers, count, at);
+                        curl_transfer_end(handle, CURL_END_CODE, CURLE_OK);
+                        ck_assert_ptr_eq(easy.headers, list);
+                        ck_assert_str_eq(nodes[at].data, "TraceParent: " PASSED_ON);
+                        result_count = 0;
+                }
+        ck_assert_uint_eq(stat_get(STAT_REPLACED), before + 2 * transfers);
+}
+END_TEST
+
+START_TEST(test_transfer_when_a_passed_on_context_cannot_be_replaced)
+{
+        struct curl_slist twice = {(char *)"traceparent: " PASSED_ON, NULL},
+                          list = {(char *)"traceparent: " PASSED_ON, &twice};
+        struct easy easy = {.headers = NULL};
+        struct curl_handle *handle = made(&easy);
+
+        host_sets(handle, CURLOPT_HTTPHEADER, &list);
+        ck_assert(curl_transfer_begin(handle, false));
+        ck_assert_int_eq(handle->mode, CURL_MUTED);
+        curl_transfer_end(handle, CURL_END_CODE, CURLE_OK);
+
+        host_sets(handle, CURLOPT_HTTPHEADER, list_with(LINES_MAX, LIMIT_CURL_COPIED + 1));
+        ck_assert(curl_transfer_begin(handle, false));
+        ck_assert_int_eq(handle->mode, CURL_MUTED);
+        ck_assert_ptr_eq(easy.headers, nodes);
+        curl_transfer_end(handle, CURL_END_CODE, CURLE_OK);
+
+        host_sets(handle, CURLOPT_HTTPHEADER, list_with(LINES_MAX, LIMIT_CURL_COPIED));
+        ck_assert(curl_transfer_begin(handle, false));
+        ck_assert_int_eq(handle->mode, CURL_TRACED);
+        expect_lines(easy.headers, LINES_MAX, LIMIT_CURL_COPIED);
+        /* Another context under way is none that we know of. */
+        host_sets(handle, CURLOPT_HTTPHEADER, &(struct curl_slist){(char *)"traceparent: " PARENT, NULL});
+        ck_assert_str_eq(easy.headers->data, "traceparent: " PARENT);
+        host_sets(handle, CURLOPT_HTTPHEADER, NULL);
+        ck_assert_uint_eq(contexts_in(easy.headers), 1);
         curl_transfer_end(handle, CURL_END_CODE, CURLE_OK);
 }
 END_TEST
@@ -325,16 +450,16 @@ START_TEST(test_transfer_end_when_it_was_no_libcurl_that_ended_it)
         struct easy easy = {.headers = NULL};
         struct curl_handle *handle = made(&easy);
 
-        curl_transfer_begin(handle);
+        curl_transfer_begin(handle, false);
         curl_transfer_end(handle, CURL_END_CANCELLED, CURLE_OK);
         ck_assert(results[0].cancelled);
-        curl_transfer_begin(handle);
+        curl_transfer_begin(handle, false);
         curl_transfer_end(handle, CURL_END_CODE, CURLE_ABORTED_BY_CALLBACK);
         ck_assert(results[1].cancelled);
-        curl_transfer_begin(handle);
+        curl_transfer_begin(handle, false);
         curl_transfer_end(handle, CURL_END_UNSAID, CURLE_OK);
         ck_assert_int_eq(results[2].curle, -1);
-        curl_transfer_begin(handle);
+        curl_transfer_begin(handle, false);
         process_generation++; /* a forked child */
         curl_transfer_end(handle, CURL_END_CANCELLED, CURLE_OK);
         ck_assert_uint_eq(result_count, 3);
@@ -370,7 +495,7 @@ START_TEST(test_handle_is_http_by_its_url)
                 host_sets(handle, CURLOPT_DEFAULT_PROTOCOL, (void *)rows[i].default_protocol);
                 ck_assert_msg(curl_handle_is_http(handle) == rows[i].http, "%s", rows[i].url);
                 host_sets(handle, CURLOPT_CONNECT_ONLY, (void *)1);
-                ck_assert(!curl_transfer_begin(handle));
+                ck_assert(!curl_transfer_begin(handle, false));
                 curl_handle_drop(handle);
         }
 }
@@ -398,5 +523,7 @@ UNIT_MAIN("curl-transfer", test_transfer_gives_the_hosts_options_back,
           test_transfer_when_requests_follow_each_other, test_transfer_when_a_redirect_cannot_be_followed,
           test_transfer_when_libcurl_is_old, test_transfer_when_the_host_has_a_context,
           test_transfer_when_the_list_changes_under_way, test_transfer_when_there_is_a_tracestate,
+          test_transfer_when_there_is_a_baggage, test_transfer_when_a_context_is_passed_on,
+          test_transfer_when_a_passed_on_context_cannot_be_replaced,
           test_transfer_end_when_it_was_no_libcurl_that_ended_it, test_handle_is_http_by_its_url,
           test_handle_new_when_the_table_is_full)

@@ -2,6 +2,7 @@
 /* Ring and relay of a process: what is handed over to whom, waking, flushing. */
 #include <sys/stat.h>
 
+#include "agent/ring/home_place.h"
 #include "tests/unit/home_relay.h"
 
 START_TEST(test_home_span_hands_over)
@@ -44,6 +45,94 @@ START_TEST(test_home_span_meta)
         ck_assert_ptr_nonnull(memmem(meta.p, meta.len, "@version=" OTEL_INSTRUMENT_VERSION, 10));
         ck_assert_ptr_nonnull(memmem(meta.p, meta.len, "@start_ns=1", 11));
         ck_assert_ptr_nonnull(memmem(meta.p, meta.len, "/test-home", 11)); /* of @exe, to its end */
+}
+END_TEST
+
+/* Where a process says which one it is, in its ring. */
+static const char *instance_of(const struct client *client)
+{
+        const char *found =
+                memmem(client->ring.meta, atomic_load(&client->ring.header->meta_len), "@instance=", 10);
+
+        ck_assert_ptr_nonnull(found);
+        ck_assert_uint_eq(strspn(found + 10, "0123456789abcdef"), 32);
+        ck_assert_int_eq(found[42], '\0');
+        return found;
+}
+
+static void child_writes(void *arg)
+{
+        host_after_fork();
+        host_write(1);
+}
+
+START_TEST(test_home_span_says_which_process)
+{
+        struct client first = client_begin("otlp", 1), second, child;
+
+        ck_assert_int_eq(unit_in_child(child_writes, NULL), 0);
+        child = accept_client(first.listener);
+        ck_assert_str_ne(instance_of(&child), instance_of(&first));
+        /* The ring's descriptor is lost, and then its relay: a second ring is made. */
+        for (int fd = home_next_fd(3); fd >= 0; fd = home_next_fd(fd + 1))
+                close(fd);
+        ck_assert(ring_sleep(&first.ring, 1));
+        host_write(2);
+        second = accept_client(first.listener);
+        ck_assert_str_eq(instance_of(&second), instance_of(&first));
+}
+END_TEST
+
+/* The name of the relay of a program with such an environment. */
+static struct sockaddr_un name_with(const char *first, const char *second)
+{
+        char *environment[] = {(char *)(uintptr_t)first, (char *)(uintptr_t)second, NULL};
+        struct sockaddr_un name;
+
+        home_start(environment);
+        relay_name(0, &name);
+        return name;
+}
+
+static bool same_relay(const char *first, const char *second, const char *other_first,
+                       const char *other_second)
+{
+        struct sockaddr_un name = name_with(first, second), other = name_with(other_first, other_second);
+
+        return memcmp(&name, &other, sizeof(name)) == 0;
+}
+
+START_TEST(test_relay_name_by_proxies_and_certificates)
+{
+        static const char *const rows[] = {"http_proxy=a:1", "https_proxy=a:1",  "HTTPS_PROXY=a:1",
+                                           "all_proxy=a:1",  "ALL_PROXY=a:1",    "no_proxy=a",
+                                           "NO_PROXY=a",     "SSL_CERT_FILE=/a", "SSL_CERT_DIR=/a"};
+
+        host_start("otlp", "auto", "name", "/");
+        for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+                char other[64];
+
+                snprintf(other, sizeof(other), "%s2", rows[i]);
+                ck_assert(!same_relay(rows[i], NULL, NULL, NULL));
+                ck_assert(!same_relay(rows[i], NULL, other, NULL));
+                ck_assert(!same_relay(rows[i], NULL, rows[(i + 1) % 9], NULL));
+                ck_assert(same_relay(rows[i], "PATH=/bin", "PATH=/sbin", rows[i]));
+                ck_assert(same_relay(rows[i], other, rows[i], NULL)); /* as getenv */
+        }
+        ck_assert(same_relay("HTTP_PROXY=a:1", "HOME=/a", "TERM=xterm", NULL));
+        ck_assert(same_relay("http_proxy=a:1", "no_proxy=b", "no_proxy=b", "http_proxy=a:1"));
+}
+END_TEST
+
+START_TEST(test_home_start_when_path_is_long)
+{
+        char path[5000] = "PATH=";
+        char *environment[] = {path, "https_proxy=a:1", NULL};
+
+        memset(path + 5, 'p', sizeof(path) - 6);
+        path[4095] = '\0';
+        home_start(environment);
+        ck_assert_str_eq(home_place.environment, "https_proxy=a:1");
 }
 END_TEST
 
@@ -224,8 +313,10 @@ START_TEST(test_home_flush_not_wanted)
 }
 END_TEST
 
-UNIT_MAIN("home", test_home_span_hands_over, test_home_span_meta, test_home_span_stderr_for_console,
-          test_home_span_no_stderr_when_closed, test_home_span_exporter_none,
-          test_home_span_wakes_a_sleeper_once, test_home_span_names_of_strangers,
-          test_home_span_all_names_of_strangers, test_home_span_name_held_silently, test_home_span_relay_died,
-          test_home_at_exit_relay_died, test_home_flush_without_answer, test_home_flush_not_wanted)
+UNIT_MAIN("home", test_home_span_hands_over, test_home_span_meta, test_home_span_says_which_process,
+          test_relay_name_by_proxies_and_certificates, test_home_start_when_path_is_long,
+          test_home_span_stderr_for_console, test_home_span_no_stderr_when_closed,
+          test_home_span_exporter_none, test_home_span_wakes_a_sleeper_once,
+          test_home_span_names_of_strangers, test_home_span_all_names_of_strangers,
+          test_home_span_name_held_silently, test_home_span_relay_died, test_home_at_exit_relay_died,
+          test_home_flush_without_answer, test_home_flush_not_wanted)

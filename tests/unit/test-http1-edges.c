@@ -49,6 +49,36 @@ START_TEST(test_feed_tells_blank_at_its_first_byte)
 }
 END_TEST
 
+/* The value stands between < and >, wherever the bytes are split. */
+START_TEST(test_feed_tells_where_a_context_stands)
+{
+        static const char *const heads[] = {
+                "GET / HTTP/1.1\r\nTraceParent: <00-1>\r\nHost: h\r\n\r\n",
+                "GET / HTTP/1.1\r\ntraceparent:<00-1>\r\n\r\n",
+                "GET / HTTP/1.0\nHost: h\ntraceparent: \t <00-1> \t\n\n",
+                "GET / HTTP/1.1\r\ntraceparent: <2>\r\ntraceparent: 3\r\n\r\n",
+                "\r\n\r\nGET / HTTP/1.1\r\ntraceparent: \r\n \r\n\t<2\r\n 3> \r\n \r\nHost: h\r\n\r\n",
+        };
+        struct http1_sink nobody = {0};
+
+        for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++) {
+                struct slice bytes = slice_str(heads[i]);
+                size_t start = strspn(heads[i], "\r\n"), from = slice_find(bytes, '<') - start;
+                size_t end = slice_find(bytes, '>') + 1 - start;
+
+                for (size_t split = 0; split <= bytes.len; split++) {
+                        struct http1 parser;
+
+                        http1_init(&parser, HTTP1_REQUESTS);
+                        ck_assert_int_ge(http1_feed(&parser, slice_to(bytes, split), &nobody), 0);
+                        ck_assert_int_ge(http1_feed(&parser, slice_from(bytes, split), &nobody), 0);
+                        ck_assert_uint_eq(parser.head.traceparent_from, from);
+                        ck_assert_uint_eq(parser.head.traceparent_end, end);
+                }
+        }
+}
+END_TEST
+
 #define PIPELINE 100
 
 START_TEST(test_feed_pipeline)
@@ -307,5 +337,5 @@ START_TEST(test_guess_yes_is_not_yet_proof)
 END_TEST
 
 UNIT_MAIN("http1-edges", test_feed_without_buffer, test_feed_offsets, test_feed_tells_blank_at_its_first_byte,
-          test_feed_pipeline, test_feed_big_heads, test_feed_endless_lines, test_skip,
+          test_feed_tells_where_a_context_stands, test_feed_pipeline, test_feed_big_heads, test_feed_endless_lines, test_skip,
           test_skip_in_chunks_and_beyond, test_eof_in_the_middle, test_guess, test_guess_yes_is_not_yet_proof)

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <netdb.h>
 
+#include "agent/base/load.h"
 #include "tests/unit/refined.h"
 
 struct http_row {
@@ -254,9 +255,11 @@ END_TEST
 /* A record of random shape, keys, types and bytes. */
 static void random_span(struct span *raw, char *bytes, size_t len)
 {
+        static const enum span_shape shapes[] = {SHAPE_HTTP_CLIENT, SHAPE_CURL_CLIENT, SHAPE_CONNECT,
+                                                 SHAPE_HTTP_SERVER, SHAPE_PROCESS};
         size_t used = 0;
 
-        *raw = raw_span((enum span_shape)(1 + random() % 3));
+        *raw = raw_span(shapes[(size_t)random() % ARRAY_LEN(shapes)]);
         raw->start_ns = (uint64_t)random();
         raw->end_ns = (uint64_t)random();
         raw->kind = (uint8_t)random();
@@ -264,7 +267,7 @@ static void random_span(struct span *raw, char *bytes, size_t len)
         raw->context.flags = (uint8_t)random();
         for (size_t i = 0; i < len; i++)
                 bytes[i] = random() % 3 ? (char)random() : "/:?#@[]&=%. 0123456789http*sig"[random() % 30];
-        while (raw->attr_count < 12) {
+        while (raw->attr_count < LIMIT_SPAN_ATTRS) {
                 size_t piece = (size_t)random() % 24;
                 struct attr attr = {.key = (uint16_t)(random() % (SEMCONV_COUNT + 2))};
 
@@ -281,12 +284,13 @@ static void random_span(struct span *raw, char *bytes, size_t len)
 
 START_TEST(test_refine_span_when_bytes_are_random)
 {
-        char zeros[256] = {0}, *bytes = unit_guarded(zeros, sizeof(zeros));
+        char zeros[384] = {0}, *bytes = unit_guarded(zeros, sizeof(zeros));
         unsigned caught = 0;
         struct refined got;
         struct span raw;
 
         refined_init(&got);
+        refine_set_routes(got.refine, SLICE("/,/*,/{a}/:,/%/{rest...},{bad"));
         srandom(20);
         for (unsigned i = 0; i < 100000; i++) {
                 random_span(&raw, bytes, sizeof(zeros));

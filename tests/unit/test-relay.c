@@ -124,6 +124,62 @@ START_TEST(test_relay_run_when_client_is_killed)
 }
 END_TEST
 
+/* Its own process span open, killed, and reaped at once or not at all: whoever is first, the kernel tells. */
+static void check_killed(bool reap_early)
+{
+        struct relay relay = {.settings.count = 0};
+        char text[4096];
+        int out[2], told[2];
+        pid_t pid;
+        char c;
+
+        ck_assert_int_eq(pipe2(out, O_CLOEXEC), 0);
+        ck_assert_int_eq(pipe2(told, O_CLOEXEC), 0);
+        setting(&relay.settings, "OTEL_TRACES_EXPORTER", "console");
+        setting(&relay.settings, "OTEL_INSTRUMENT_RELAY_LINGER", "0");
+        relay_start(&relay);
+        pid = fork();
+        ck_assert_int_ge(pid, 0);
+        if (pid == 0) {
+                struct ring ring = client_ring(64);
+                struct span span = client_process(getpid());
+                int fd = client_connect(&relay);
+
+                (void)ring_open_put(&ring, &span);
+                client_hand_over(fd, &ring, out[1]);
+                client_flush(fd, &ring); /* it is known by now, pidfd and all */
+                (void)!write(told[1], "x", 1);
+                for (;;)
+                        pause();
+        }
+        close(out[1]);
+        ck_assert_int_eq(read(told[0], &c, 1), 1);
+        ck_assert_int_eq(kill(pid, SIGKILL), 0);
+        if (reap_early)
+                ck_assert(WIFSIGNALED(child_end(pid)));
+        ck_assert_int_eq(unit_read_all(out[0], text, sizeof(text)), 0);
+        if (!reap_early)
+                ck_assert(WIFSIGNALED(child_end(pid)));
+        ck_assert_ptr_nonnull(strstr(text, "victim"));
+        if (!reap_early)
+                ck_assert_ptr_nonnull(strstr(text, "ERROR SIGKILL"));
+        else /* before Linux 6.15 nobody knows */
+                ck_assert(strstr(text, "ERROR SIGKILL") || strstr(text, "unfinished"));
+        relay_expect_end(&relay);
+}
+
+START_TEST(test_relay_run_when_killed_client_is_a_zombie)
+{
+        check_killed(false);
+}
+END_TEST
+
+START_TEST(test_relay_run_when_killed_client_is_reaped)
+{
+        check_killed(true);
+}
+END_TEST
+
 START_TEST(test_relay_run_when_killed_client_leaves_a_copy)
 {
         struct relay relay = {.settings.count = 0};
@@ -405,7 +461,8 @@ START_TEST(test_relay_main_when_started_by_hand)
 END_TEST
 
 UNIT_MAIN("relay", test_relay_run_when_client_ends, test_relay_run_when_client_wakes,
-          test_relay_run_when_client_is_killed, test_relay_run_when_killed_client_leaves_a_copy,
+          test_relay_run_when_client_is_killed, test_relay_run_when_killed_client_is_a_zombie,
+          test_relay_run_when_killed_client_is_reaped, test_relay_run_when_killed_client_leaves_a_copy,
           test_relay_run_when_hand_over_is_garbage, test_relay_run_when_ring_is_hostile,
           test_relay_run_when_many_clients, test_relay_run_when_descriptors_are_few,
           test_relay_run_when_it_leaves_under_its_clients, test_relay_run_when_terminated,

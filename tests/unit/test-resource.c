@@ -105,6 +105,35 @@ START_TEST(test_resource_new_when_meta_is_empty_or_odd)
 }
 END_TEST
 
+static void check_instance(const char *meta_item, const char *expected)
+{
+        struct resource *first = resource_new(META(meta_item)), *second = resource_new(META(meta_item));
+        const char *id = value(first, "service.instance.id");
+
+        ck_assert_uint_eq(strlen(id), 36);
+        ck_assert_uint_eq(strspn(id, "0123456789abcdef-"), 36);
+        ck_assert(id[14] == '4' && strchr("89ab", id[19])); /* a random one */
+        if (expected)
+                ck_assert_str_eq(id, expected);
+        ck_assert_int_eq(strcmp(id, value(second, "service.instance.id")) == 0, expected != NULL);
+        resource_free(first);
+        resource_free(second);
+}
+
+/* Another relay reads the same of a process that lives on; what no process of ours wrote means nothing. */
+START_TEST(test_resource_new_instance_id)
+{
+        check_instance("@instance=00112233445566778899aabbccddeeff", "00112233-4455-4677-8899-aabbccddeeff");
+        check_instance("@instance=ffffffffffffffffffffffffffffffff", "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        check_instance("@instance=00112233445566778899aabbccddeef", NULL);
+        check_instance("@instance=00112233445566778899aabbccddeeff0", NULL);
+        check_instance("@instance=00112233445566778899AABBCCDDEEFF", NULL);
+        check_instance("@instance=00112233445566778899aabbccddee\xff\xff", NULL);
+        check_instance("@instance=", NULL);
+        check_instance("@pid=1", NULL);
+}
+END_TEST
+
 START_TEST(test_resource_new_when_the_executable_is_deleted)
 {
         struct resource *resource =
@@ -246,7 +275,7 @@ START_TEST(test_detect_os_value_when_quoted)
 END_TEST
 
 UNIT_MAIN("resource", test_resource_new_when_meta_is_whole, test_resource_new_when_meta_is_empty_or_odd,
-          test_resource_new_when_the_executable_is_deleted, test_resource_new_when_the_user_names_the_service,
-          test_resource_new_when_attributes_are_given, test_resource_new_when_attributes_are_bad,
-          test_resource_new_when_attributes_are_too_many, test_resource_new_when_called_twice,
-          test_detect_os_value_when_quoted)
+          test_resource_new_instance_id, test_resource_new_when_the_executable_is_deleted,
+          test_resource_new_when_the_user_names_the_service, test_resource_new_when_attributes_are_given,
+          test_resource_new_when_attributes_are_bad, test_resource_new_when_attributes_are_too_many,
+          test_resource_new_when_called_twice, test_detect_os_value_when_quoted)

@@ -218,6 +218,171 @@ START_TEST(test_worker_gone_when_console)
 }
 END_TEST
 
+/* A process that dies with its span open; what the console shows of it goes to @fd. */
+static void killed_process(struct bench *bench, int64_t pid, int fd)
+{
+        struct ring ring = client_ring(2048);
+        struct span span = client_process(pid);
+
+        ck_assert_int_ge(ring_open_put(&ring, &span), 0);
+        worker_gone(bench->worker, add(bench, &ring, fcntl(fd, F_DUPFD_CLOEXEC, 3)));
+        ring_drop(&ring);
+}
+
+static void push_ended(struct ring *ring, int64_t pid, int number)
+{
+        uint64_t now = clock_mono_ns();
+        struct span span = {.kind = SPAN_INTERNAL, .shape = SHAPE_PROCESS_ENDED};
+
+        span.start_ns = span.end_ns = clock_wall_ns(now);
+        span_add_int(&span, SEMCONV_RAW_PID, pid);
+        span_add_int(&span, SEMCONV_RAW_SIGNAL, number);
+        ck_assert_int_ge(ring_push(ring, &span, now), 0);
+}
+
+/* What the console printed into the pipe @fds until it was closed everywhere. */
+static const char *console_text(int fds[2])
+{
+        static char text[65536];
+
+        close(fds[1]);
+        ck_assert_int_eq(unit_read_all(fds[0], text, sizeof(text)), 0);
+        close(fds[0]);
+        return text;
+}
+
+static void console_bench(struct bench *bench, int fds[2])
+{
+        ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+        setting(&bench->settings, "OTEL_TRACES_EXPORTER", "console");
+        setting(&bench->settings, "OTEL_BSP_SCHEDULE_DELAY", "3600000");
+        bench_start(bench);
+}
+
+/* The parent's word lies in a ring that nobody would look at for an hour. */
+START_TEST(test_worker_gone_when_parent_knows_the_signal)
+{
+        struct bench bench = {.settings.count = 0};
+        struct ring parent = client_ring(2048);
+        const char *text;
+        int fds[2];
+
+        console_bench(&bench, fds);
+        add(&bench, &parent, -1);
+        worker_step(bench.worker);
+        killed_process(&bench, 77, fds[1]);
+        worker_step(bench.worker);
+        ck_assert(!worker_idle(bench.worker));
+        push_ended(&parent, 77, 9);
+        UNTIL(&bench, worker_idle(bench.worker));
+        push_ended(&parent, 78, 15); /* and before its span */
+        worker_flush(bench.worker);
+        UNTIL(&bench, worker_idle(bench.worker));
+        killed_process(&bench, 78, fds[1]);
+        UNTIL(&bench, worker_idle(bench.worker));
+        ck_assert_uint_eq(count(&bench, METER_PRINTED), 2);
+        text = console_text(fds);
+        ck_assert_ptr_nonnull(strstr(text, "ERROR SIGKILL"));
+        ck_assert_ptr_nonnull(strstr(text, "ERROR SIGTERM"));
+        ck_assert_ptr_null(strstr(text, "unfinished"));
+        ring_drop(&parent);
+        bench_done(&bench);
+}
+END_TEST
+
+START_TEST(test_worker_gone_when_kernel_knows_the_signal)
+{
+        struct bench bench = {.settings.count = 0};
+        const char *text;
+        int fds[2];
+
+        console_bench(&bench, fds);
+        killed_process(&bench, 77, fds[1]);
+        worker_step(bench.worker);
+        worker_ended(bench.worker, 77, 11);
+        worker_ended(bench.worker, 78, 6);
+        killed_process(&bench, 78, fds[1]);
+        UNTIL(&bench, worker_idle(bench.worker));
+        text = console_text(fds);
+        ck_assert_ptr_nonnull(strstr(text, "ERROR SIGSEGV"));
+        ck_assert_ptr_nonnull(strstr(text, "ERROR SIGABRT"));
+        ck_assert_ptr_null(strstr(text, "unfinished"));
+        bench_done(&bench);
+}
+END_TEST
+
+START_TEST(test_worker_gone_when_nobody_knows_the_signal)
+{
+        struct bench bench = {.settings.count = 0};
+        uint64_t begin = clock_mono_ns();
+        const char *text;
+        int fds[2];
+
+        console_bench(&bench, fds);
+        killed_process(&bench, 77, fds[1]);
+        UNTIL(&bench, worker_idle(bench.worker));
+        ck_assert_uint_ge(clock_mono_ns() - begin, LIMIT_HELD_NS);
+        text = console_text(fds);
+        ck_assert_ptr_nonnull(strstr(text, "unfinished"));
+        ck_assert_ptr_null(strstr(text, "ERROR"));
+        bench_done(&bench);
+}
+END_TEST
+
+/* The end does not wait: neither a flush nor the worker's own. More of them than are held. */
+START_TEST(test_worker_flush_when_signals_are_awaited)
+{
+        struct bench bench = {.settings.count = 0};
+        uint64_t begin = clock_mono_ns();
+        int fds[2];
+
+        console_bench(&bench, fds);
+        for (int64_t pid = 1; pid <= 2 * LIMIT_HELD_PROCESSES; pid++)
+                killed_process(&bench, pid, fds[1]);
+        worker_step(bench.worker);
+        worker_flush(bench.worker);
+        UNTIL(&bench, worker_idle(bench.worker));
+        ck_assert_uint_lt(clock_mono_ns() - begin, LIMIT_HELD_NS);
+        ck_assert_uint_eq(count(&bench, METER_PRINTED), 2 * LIMIT_HELD_PROCESSES);
+        killed_process(&bench, 1000, fds[1]);
+        worker_step(bench.worker);
+        bench_done(&bench);
+        ck_assert_ptr_nonnull(strstr(console_text(fds), "unfinished")); /* nothing holds the pipe any more */
+}
+END_TEST
+
+/* Each process has patterns of its own, for its own requests. */
+START_TEST(test_worker_step_when_routes_are_set)
+{
+        static const char meta[] = "OTEL_SERVICE_NAME=web\0OTEL_INSTRUMENT_HTTP_ROUTES=bad,/items";
+        struct bench bench = {.settings.count = 0};
+        struct ring with = client_ring(2048), without = client_ring(2048);
+        const char *text;
+        int fds[2];
+
+        console_bench(&bench, fds);
+        ring_set_meta(&with, slice_make(meta, sizeof(meta)));
+        for (unsigned i = 0; i < 2; i++) {
+                struct ring *ring = i ? &with : &without;
+                struct span span = client_span();
+
+                span.shape = SHAPE_HTTP_SERVER;
+                span.kind = SPAN_SERVER;
+                if (!i)
+                        span.attrs[0].str = SLICE("POST");
+                ck_assert_int_ge(ring_push(ring, &span, clock_mono_ns()), 0);
+                worker_gone(bench.worker, add(&bench, ring, fcntl(fds[1], F_DUPFD_CLOEXEC, 3)));
+                ring_drop(ring);
+        }
+        UNTIL(&bench, worker_idle(bench.worker));
+        text = console_text(fds);
+        ck_assert_ptr_nonnull(strstr(text, "GET /items "));
+        ck_assert_ptr_null(strstr(text, "GET /items /items"));
+        ck_assert_ptr_nonnull(strstr(text, "POST /items "));
+        bench_done(&bench);
+}
+END_TEST
+
 START_TEST(test_worker_gone_when_otlp_keeps_no_tty)
 {
         struct bench bench = {.settings.count = 0};
@@ -287,5 +452,7 @@ UNIT_MAIN("worker", test_worker_gone_when_spans_are_left, test_worker_gone_when_
           test_worker_gone_when_span_is_open, test_worker_step_when_batch_is_full, test_worker_wait_when_idle,
           test_worker_step_when_ring_is_half_full, test_worker_woken_when_flush_is_wanted,
           test_worker_woken_when_flush_fails, test_worker_gone_when_console,
-          test_worker_gone_when_otlp_keeps_no_tty, test_worker_add_when_no_ring,
-          test_worker_free_when_undelivered)
+          test_worker_gone_when_parent_knows_the_signal, test_worker_gone_when_kernel_knows_the_signal,
+          test_worker_gone_when_nobody_knows_the_signal, test_worker_flush_when_signals_are_awaited,
+          test_worker_step_when_routes_are_set, test_worker_gone_when_otlp_keeps_no_tty,
+          test_worker_add_when_no_ring, test_worker_free_when_undelivered)

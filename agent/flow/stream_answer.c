@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Responses: each belongs to the oldest request that waits. */
+/* Responses: each belongs to the oldest request that waits. They come in on a client's connection and go out on
+ * a server's. */
 #include "agent/base/clock.h"
 #include "agent/flow/stream.h"
 #include "agent/flow/to_span.h"
 
-struct in_call {
+struct answer_call {
         struct conn *conn;
         uint64_t now_ns;
         bool tunnel;     /* HTTP ended on this connection */
         bool unprovoked; /* a response without a request */
 };
 
+static struct http1 *parser_of(struct conn *conn)
+{
+        return conn->role == CONN_SERVER ? &conn->out.parser : &conn->in.parser;
+}
+
 static bool on_begin(void *ctx, struct http1 *parser, size_t at, char **ret_text, uint16_t *ret_max,
                      bool *ret_head_request, bool *ret_connect_request)
 {
-        struct in_call *call = ctx;
+        struct answer_call *call = ctx;
         struct exchange *exchange = conn_queue_first(call->conn);
         uint32_t claim = CLAIM_NONE;
 
@@ -31,15 +37,9 @@ static bool on_begin(void *ctx, struct http1 *parser, size_t at, char **ret_text
         return true;
 }
 
-static void finish_first(struct in_call *call, const struct exchange_outcome *outcome)
-{
-        to_span_exchange(call->conn, conn_queue_first(call->conn), outcome);
-        conn_queue_pop(call->conn);
-}
-
 static bool on_head(void *ctx, struct http1 *parser, size_t at)
 {
-        struct in_call *call = ctx;
+        struct answer_call *call = ctx;
         struct exchange *exchange = conn_queue_first(call->conn);
 
         if (parser->head.status >= 100 && parser->head.status < 200 && parser->head.status != 101)
@@ -47,7 +47,7 @@ static bool on_head(void *ctx, struct http1 *parser, size_t at)
         exchange->status = parser->head.status;
         exchange->response_minor = parser->head.minor;
         if (parser->head.body == HTTP1_BODY_TUNNEL) {
-                finish_first(call, &(struct exchange_outcome){.end_ns = call->now_ns});
+                conn_answered(call->conn, &(struct exchange_outcome){.end_ns = call->now_ns});
                 call->tunnel = true;
                 return false;
         }
@@ -56,35 +56,35 @@ static bool on_head(void *ctx, struct http1 *parser, size_t at)
 
 static bool on_end(void *ctx, struct http1 *parser, size_t at)
 {
-        struct in_call *call = ctx;
+        struct answer_call *call = ctx;
 
-        finish_first(call, &(struct exchange_outcome){.end_ns = call->now_ns});
+        conn_answered(call->conn, &(struct exchange_outcome){.end_ns = call->now_ns});
         return true;
 }
 
-static struct http1_sink sink_for(struct in_call *call)
+static struct http1_sink sink_for(struct answer_call *call)
 {
         return (struct http1_sink){.begin = on_begin, .head = on_head, .end = on_end, .ctx = call};
 }
 
-/* The peer spoke first: not a protocol that we know. */
-static void server_first(struct conn *conn)
+/* Whoever should have been asked spoke first: not a protocol that we know. */
+static void answer_first(struct conn *conn)
 {
         conn_tell_setup(conn);
         conn_opaque(conn, STAT_OPAQUE_UNKNOWN);
 }
 
-void stream_in_bytes(struct conn *conn, struct slice bytes, uint64_t now_ns)
+void stream_answer_bytes(struct conn *conn, struct slice bytes, uint64_t now_ns)
 {
-        struct in_call call = {.conn = conn, .now_ns = now_ns};
+        struct answer_call call = {.conn = conn, .now_ns = now_ns};
         struct http1_sink sink = sink_for(&call);
 
         if (conn_phase(conn) == CONN_OPEN) {
-                server_first(conn);
+                answer_first(conn);
                 return;
         }
         while (bytes.len && conn_phase(conn) == CONN_HTTP1) {
-                long used = http1_feed(&conn->in.parser, bytes, &sink);
+                long used = http1_feed(parser_of(conn), bytes, &sink);
 
                 if (call.tunnel)
                         conn_opaque(conn, STAT_OPAQUE_UPGRADE);
@@ -94,28 +94,22 @@ void stream_in_bytes(struct conn *conn, struct slice bytes, uint64_t now_ns)
         }
 }
 
-void stream_in_unseen(struct conn *conn, uint64_t n, uint64_t now_ns)
+void stream_answer_unseen(struct conn *conn, uint64_t n, uint64_t now_ns)
 {
-        struct in_call call = {.conn = conn, .now_ns = now_ns};
+        struct answer_call call = {.conn = conn, .now_ns = now_ns};
         struct http1_sink sink = sink_for(&call);
 
         if (conn_phase(conn) == CONN_OPEN)
-                server_first(conn);
-        else if (!http1_skip(&conn->in.parser, n, &sink) || call.unprovoked)
+                answer_first(conn);
+        else if (!http1_skip(parser_of(conn), n, &sink) || call.unprovoked)
                 conn_opaque(conn, STAT_OPAQUE_UNSEEN);
 }
 
-void stream_in_eof(struct conn *conn, uint64_t now_ns)
+void stream_answer_eof(struct conn *conn, uint64_t now_ns)
 {
-        struct in_call call = {.conn = conn, .now_ns = now_ns};
+        struct answer_call call = {.conn = conn, .now_ns = now_ns};
         struct http1_sink sink = sink_for(&call);
-        struct exchange_outcome outcome = {.end_ns = now_ns, .truncated = true};
 
-        conn->eof = true;
-        if (conn_phase(conn) != CONN_HTTP1)
-                return;
-        if (http1_busy(&conn->in.parser))
-                (void)http1_eof(&conn->in.parser, &sink); /* what it could not complete is cut off below */
-        while (conn_queue_first(conn))
-                finish_first(&call, &outcome);
+        if (conn_phase(conn) == CONN_HTTP1 && http1_busy(parser_of(conn)))
+                (void)http1_eof(parser_of(conn), &sink); /* what it could not complete is cut off by the caller */
 }

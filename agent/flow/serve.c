@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/flow/serve.h"
+
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/guard.h"
+#include "agent/base/load.h"
+#include "agent/base/sys.h"
+#include "agent/config/config.h"
+#include "agent/flow/glob.h"
+#include "agent/flow/to_span.h"
+#include "agent/process.h"
+#include "agent/ring/home.h"
+#include "agent/trace/traceparent.h"
+
+struct serve_call {
+        struct conn *conn;
+        struct serve_mark *mark;
+        int fd;
+        uint64_t now_ns;
+        size_t base;    /* of what is being fed, in the bytes of this call */
+        bool begun;     /* a request began in this call ... */
+        size_t blank_at; /* ... and its blank line here */
+};
+
+struct conn *serve_new(const struct sockaddr *addr, socklen_t len)
+{
+        struct conn *conn = conn_new(addr, len, 0);
+
+        if (!conn)
+                return NULL;
+        conn->role = CONN_SERVER;
+        http1_init(&conn->in.parser, HTTP1_REQUESTS);
+        http1_init(&conn->out.parser, HTTP1_RESPONSES);
+        atomic_store(&conn->setup_told, 1); /* a server has none of its own */
+        atomic_store(&conn->phase, CONN_OPEN);
+        return conn;
+}
+
+static bool on_begin(void *ctx, struct http1 *parser, size_t at, char **ret_text, uint16_t *ret_max,
+                     bool *ret_head_request, bool *ret_connect_request)
+{
+        struct serve_call *call = ctx;
+        struct exchange *exchange = exchange_new(call->now_ns);
+
+        if (!exchange)
+                return false;
+        if (!conn_queue_push(call->conn, exchange)) {
+                exchange_drop(exchange);
+                exchange_drop(exchange);
+                return false;
+        }
+        call->conn->sending = exchange;
+        call->begun = true;
+        *ret_text = exchange->text;
+        *ret_max = sizeof(exchange->text);
+        return true;
+}
+
+/* What the request came in with. Return: invalid ids when that is nothing, or too much, or not valid. */
+static struct trace_context read_context(struct exchange *exchange, const struct http1_head *head)
+{
+        struct slice state = exchange_text(exchange, HTTP1_TRACESTATE);
+        struct trace_context context = {.tracestate = SLICE_NULL};
+
+        if (head->traceparent_count != 1 ||
+            !traceparent_parse(exchange_text(exchange, HTTP1_TRACEPARENT), &context))
+                return (struct trace_context){.tracestate = SLICE_NULL};
+        if (tracestate_check(state))
+                context.tracestate = tracestate_fit(state, exchange->carry.tracestate, LIMIT_TRACESTATE);
+        return context;
+}
+
+/* The path of a target in origin or absolute form, without its query. */
+static struct slice path_of(struct slice target)
+{
+        size_t scheme = slice_find(target, ':');
+
+        if (target.len && target.p[0] != '/' && slice_starts(slice_from(target, scheme), SLICE("://"))) {
+                target = slice_from(target, scheme + 3);
+                target = slice_from(target, slice_find(target, '/'));
+        }
+        return slice_to(target, slice_find(target, '?'));
+}
+
+static bool is_ignored(struct slice target)
+{
+        return *config_now.http_ignored_paths &&
+               glob_list_matches(slice_str(config_now.http_ignored_paths), path_of(target));
+}
+
+/* The line that shows the program our own context. Return: false where it does not fit. */
+static bool mark(struct serve_call *call, struct exchange *exchange, const struct http1_head *head)
+{
+        static const char name[] = "traceparent: ";
+        size_t eol_len = head->eol_lf ? 1 : 2, len = sizeof(name) - 1 + TRACEPARENT_LEN + eol_len;
+
+        if (!call->mark || call->mark->exchange || !call->begun || head->traceparent_count ||
+            len > call->mark->room)
+                return false;
+        memcpy(exchange->inject_text, name, sizeof(name) - 1);
+        traceparent_write(exchange->inject_text + sizeof(name) - 1, &exchange->decision.context);
+        memcpy(exchange->inject_text + len - eol_len, "\r\n" + (2 - eol_len), eol_len);
+        exchange->inject_len = (uint16_t)len;
+        call->mark->exchange = exchange;
+        call->mark->at = call->blank_at;
+        return true;
+}
+
+static void remember_local(struct conn *conn, int fd)
+{
+        struct sockaddr_storage addr;
+        socklen_t len = sizeof(addr);
+
+        if (!conn->tcp || conn->local_len ||
+            sys_call(SYS_getsockname, fd, (long)&addr, (long)&len, 0, 0, 0) < 0)
+                return;
+        conn->local_len = addr.ss_family == AF_INET    ? sizeof(conn->local.in)
+                          : addr.ss_family == AF_INET6 ? sizeof(conn->local.in6)
+                                                       : 0;
+        memcpy(&conn->local, &addr, conn->local_len);
+}
+
+/* Known as a cause from here on, until its response is complete. */
+static void open_cause(struct exchange *exchange, const struct trace_context *incoming, bool marked)
+{
+        struct cause_arrival arrival = {
+                .context = exchange->decision.context,
+                .incoming = *incoming,
+                .baggage = exchange->decision.baggage,
+                .method = exchange_text(exchange, HTTP1_METHOD),
+                .target = exchange_text(exchange, HTTP1_TARGET),
+                .sampled = exchange->decision.sampled,
+                .marked = marked,
+        };
+
+        atomic_store(&exchange->request, cause_open(&thread_state.cause, &arrival));
+        /* Answered before it was asked, by another thread. */
+        if (atomic_load(&exchange->open_slot) == OPEN_OVER)
+                cause_close(atomic_load(&exchange->request));
+}
+
+static bool on_blank(void *ctx, struct http1 *parser, size_t at)
+{
+        struct serve_call *call = ctx;
+
+        call->blank_at = call->base + at;
+        return true;
+}
+
+static bool on_head(void *ctx, struct http1 *parser, size_t at)
+{
+        struct serve_call *call = ctx;
+        struct exchange *exchange = call->conn->sending;
+        struct trace_context incoming;
+        bool trusted = config_now.trust_inbound;
+
+        memcpy(exchange->text_at, parser->head.text, sizeof(exchange->text_at));
+        exchange->minor = parser->head.minor;
+        exchange->is_head = slice_eq(exchange_text(exchange, HTTP1_METHOD), SLICE("HEAD"));
+        exchange->is_connect = parser->head.connect;
+        exchange->forks = process_forks();
+        incoming = read_context(exchange, &parser->head);
+        scope_serve(&exchange->decision, trusted ? &incoming : NULL);
+        if (trusted && exchange_text(exchange, HTTP1_BAGGAGE).len <= LIMIT_BAGGAGE)
+                exchange->decision.baggage = exchange_text(exchange, HTTP1_BAGGAGE);
+        if (is_ignored(exchange_text(exchange, HTTP1_TARGET))) {
+                exchange->decision.sampled = false;
+                exchange->decision.context.flags &= (uint8_t)~TRACE_FLAG_SAMPLED;
+        }
+        exchange->decided = exchange->traced = true;
+        remember_local(call->conn, call->fd);
+        open_cause(exchange, &incoming, mark(call, exchange, &parser->head));
+        exchange->head_done = true;
+        call->conn->spoke_http = true;
+        if (!exchange->decision.sampled) {
+                stat_add(STAT_SPANS_UNSAMPLED, 1);
+                return true;
+        }
+        home_prepare();
+        to_span_open(call->conn, exchange);
+        return true;
+}
+
+static bool on_end(void *ctx, struct http1 *parser, size_t at)
+{
+        struct serve_call *call = ctx;
+        struct exchange *exchange = call->conn->sending;
+
+        exchange->request_done = true;
+        call->conn->sending = NULL;
+        call->begun = false;
+        exchange_drop(exchange);
+        return true;
+}
+
+void serve_in_bytes(struct conn *conn, int fd, struct slice bytes, struct serve_mark *ret_mark, uint64_t now_ns)
+{
+        struct serve_call call = {.conn = conn, .mark = ret_mark, .fd = fd, .now_ns = now_ns};
+        struct http1_sink sink = {on_begin, on_blank, on_head, on_end, &call};
+        uint32_t open = CONN_OPEN;
+
+        if (conn_phase(conn) == CONN_OPEN && http1_guess(bytes, HTTP1_REQUESTS) == PROTO_NO) {
+                conn_opaque(conn, STAT_OPAQUE_UNKNOWN);
+                return;
+        }
+        (void)atomic_compare_exchange_strong(&conn->phase, &open, CONN_HTTP1);
+        if (conn_phase(conn) == CONN_HTTP1 &&
+            http1_feed(&conn->in.parser, bytes, &sink) != (long)bytes.len)
+                conn_opaque(conn, STAT_OPAQUE_ERROR);
+}
+
+void serve_in_unseen(struct conn *conn, uint64_t n)
+{
+        struct serve_call call = {.conn = conn};
+        struct http1_sink sink = {on_begin, on_blank, on_head, on_end, &call};
+
+        if (conn_phase(conn) == CONN_OPEN || !http1_skip(&conn->in.parser, n, &sink))
+                conn_opaque(conn, STAT_OPAQUE_UNSEEN);
+}
+
+uint64_t serve_reads_for(const struct conn *conn)
+{
+        return conn->sending && conn->sending->head_done ? atomic_load(&conn->sending->request) : CAUSE_NONE;
+}
+
+uint64_t serve_writes_for(struct conn *conn)
+{
+        struct exchange *exchange = conn_queue_first(conn);
+
+        return exchange ? atomic_load(&exchange->request) : CAUSE_NONE;
+}
+
+void serve_adopt(struct conn *conn)
+{
+        struct exchange *exchange = conn_queue_first(conn);
+        struct trace_context incoming;
+
+        conn->generation = process_generation;
+        direction_leave(&conn->out);
+        direction_leave(&conn->in);
+        if (!exchange || !exchange->head_done)
+                return;
+        incoming = (struct trace_context){.tracestate = SLICE_NULL};
+        memcpy(incoming.trace_id, exchange->decision.context.trace_id, sizeof(incoming.trace_id));
+        memcpy(incoming.span_id, exchange->decision.parent_id, sizeof(incoming.span_id));
+        open_cause(exchange, &incoming, false);
+        atomic_store(&exchange->open_slot, OPEN_NONE);
+        if (exchange->decision.sampled)
+                to_span_open(conn, exchange);
+}

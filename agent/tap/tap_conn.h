@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the files of the descriptors' door share; nobody else includes it. Context: hook, under the guard. */
+#include "agent/flow/conn.h"
+#include "agent/tap/tap_net.h"
+
+/* The connection behind @fd with a reference, owned by this process; NULL: leave it alone. */
+struct conn *tap_conn_take(int fd);
+
+/* A connection in one of its directions during a real call that may never return: no reference is held. */
+struct tap_hold {
+        struct conn *conn; /* NULL: nothing to do */
+        uint32_t serial;
+};
+
+/* Takes the direction and gives the reference back. */
+struct tap_hold tap_conn_hold(struct conn *conn, struct direction *direction);
+/* After the call, with a reference again. Return: false when it was closed meanwhile. */
+bool tap_conn_again(struct tap_hold hold);
+
+/* Does this error say nothing of the connection? */
+bool tap_conn_may_go_on(int error);
+
+/* An integer option of SOL_SOCKET; -1: no socket, or not known. */
+int tap_conn_option(int fd, int name);
+
+/* --- tap_serve.c: server connections --- */
+
+/* As tap_net_out(); the reference to @conn is the callee's. */
+ssize_t tap_serve_out(struct conn *conn, const struct iovec *iov, int iovcnt, tap_emit_fn *emit, void *call);
+void tap_serve_unseen(struct conn *conn, uint64_t n);
+/* The host ended its side of the stream. */
+void tap_serve_shut(struct conn *conn);

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Incoming bytes, of clients and servers. */
+#include <string.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/guard.h"
+#include "agent/base/load.h"
+#include "agent/config/config.h"
+#include "agent/flow/serve.h"
+#include "agent/flow/stream.h"
+#include "agent/flow/to_span.h"
+#include "agent/tap/tap_conn.h"
+
+struct tap_hold tap_conn_hold(struct conn *conn, struct direction *direction)
+{
+        struct tap_hold hold = {.serial = conn->serial};
+
+        if (conn_phase(conn) == CONN_OPAQUE)
+                ;
+        else if (direction_enter(direction))
+                hold.conn = conn;
+        else
+                conn_opaque(conn, STAT_OPAQUE_CONTENTION);
+        conn_unref(conn);
+        return hold;
+}
+
+bool tap_conn_again(struct tap_hold hold)
+{
+        if (!conn_ref(hold.conn))
+                return false;
+        if (hold.conn->serial == hold.serial)
+                return true;
+        conn_unref(hold.conn);
+        return false;
+}
+
+bool tap_conn_may_go_on(int error)
+{
+        return error == EAGAIN || error == EINTR || error == EINPROGRESS || error == EALREADY ||
+               error == EFAULT || error == EINVAL || error == ENOMEM || error == EMSGSIZE ||
+               error == ENOTCONN;
+}
+
+/* What is read here may belong to any request, but for those of a connection that serves only one. */
+static void opaque_read(const struct conn *conn)
+{
+        if (conn->role == CONN_CLIENT && cause_is_open(conn->opening.request))
+                cause_read(&thread_state.cause, conn->opening.request);
+        else if (conn->role == CONN_CLIENT)
+                thread_state.cause.touched_several = true;
+}
+
+static void in_begin(struct tap_in *in, int fd)
+{
+        struct conn *conn = tap_conn_take(fd);
+        struct tap_hold hold;
+
+        if (!conn)
+                return;
+        if (conn->role == CONN_SERVER && UNLIKELY(conn->generation != process_generation))
+                serve_adopt(conn);
+        if (conn_phase(conn) == CONN_OPAQUE)
+                opaque_read(conn);
+        hold = tap_conn_hold(conn, &conn->in);
+        *in = (struct tap_in){hold.conn, hold.serial, fd};
+}
+
+void tap_net_in_begin(struct tap_in *in, int fd)
+{
+        in->conn = NULL;
+        OBSERVE(in_begin(in, fd));
+}
+
+/* For which server request bytes come in now. */
+static uint64_t owner_of(struct conn *conn)
+{
+        struct exchange *exchange;
+
+        if (conn->role == CONN_SERVER)
+                return serve_reads_for(conn);
+        exchange = conn_queue_first(conn);
+        return exchange ? exchange->decision.request : CAUSE_NONE;
+}
+
+/* @n bytes, spread over the host's buffers. */
+static void bytes_came(struct conn *conn, int fd, const struct iovec *iov, int iovcnt, size_t n,
+                       struct serve_mark *mark, uint64_t now_ns)
+{
+        for (int i = 0; i < iovcnt && n; i++) {
+                size_t piece = MIN(iov[i].iov_len, n);
+                struct slice bytes = slice_make(iov[i].iov_base, piece);
+
+                if (piece && conn->role == CONN_SERVER)
+                        serve_in_bytes(conn, fd, bytes, mark, now_ns);
+                else if (piece)
+                        stream_answer_bytes(conn, bytes, now_ns);
+                n -= piece;
+        }
+}
+
+static void end_of_stream(struct conn *conn, uint64_t now_ns)
+{
+        conn->eof = true;
+        if (conn->role == CONN_SERVER || conn_phase(conn) != CONN_HTTP1)
+                return; /* a server may answer what it has */
+        stream_answer_eof(conn, now_ns);
+        conn_unanswered(conn, &(struct exchange_outcome){.end_ns = now_ns, .truncated = true});
+}
+
+/* Room for a context header in what the host reads; only where all of it lies in one piece. */
+static struct serve_mark mark_for(const struct conn *conn, const struct iovec *iov, size_t n)
+{
+        bool may = config_now.mark_inbound && conn->role == CONN_SERVER && !conn->peeked && iov->iov_len >= n;
+
+        return (struct serve_mark){.room = may ? iov->iov_len - n : 0};
+}
+
+/* Return: bytes that the host gets more than it was sent. */
+static size_t write_mark(const struct serve_mark *mark, char *bytes, size_t n)
+{
+        struct exchange *exchange = mark->exchange;
+
+        if (!exchange)
+                return 0;
+        memmove(bytes + mark->at + exchange->inject_len, bytes + mark->at, n - mark->at);
+        memcpy(bytes + mark->at, exchange->inject_text, exchange->inject_len);
+        stat_add(STAT_INJECTED, 1);
+        return exchange->inject_len;
+}
+
+static size_t take_bytes(struct conn *conn, int fd, const struct iovec *iov, int iovcnt, size_t n, int flags)
+{
+        uint64_t now_ns = clock_mono_ns();
+        struct serve_mark mark;
+
+        conn_established(conn, now_ns);
+        atomic_store_explicit(&conn->timed_out, 0, memory_order_relaxed);
+        cause_read(&thread_state.cause, owner_of(conn));
+        if (!iov || flags & MSG_TRUNC) {
+                if (conn->role == CONN_SERVER)
+                        serve_in_unseen(conn, n);
+                else
+                        stream_answer_unseen(conn, n, now_ns);
+                return 0;
+        }
+        mark = mark_for(conn, iov, n);
+        bytes_came(conn, fd, iov, iovcnt, n, &mark, now_ns);
+        return write_mark(&mark, iov->iov_base, n);
+}
+
+/* Return: as tap_net_in_end(). */
+static ssize_t in_end(struct conn *conn, int fd, const struct iovec *iov, int iovcnt, ssize_t n, int flags,
+                      size_t wanted, int error)
+{
+        if (flags & MSG_PEEK && n > 0) {
+                conn->peeked = true;
+                return n;
+        }
+        if ((n < 0 && tap_conn_may_go_on(error)) || (n == 0 && wanted == 0))
+                return n;
+        if (n < 0) {
+                conn_failed(conn, error, clock_mono_ns());
+                return n;
+        }
+        if (n > 0)
+                return n + (ssize_t)take_bytes(conn, fd, iov, iovcnt, (size_t)n, flags);
+        conn_established(conn, clock_mono_ns());
+        end_of_stream(conn, clock_mono_ns());
+        return 0;
+}
+
+ssize_t tap_net_in_end(struct tap_in *in, const struct iovec *iov, int iovcnt, ssize_t n, int flags,
+                       size_t wanted)
+{
+        struct conn *conn = in->conn;
+        int error = errno;
+
+        if (!conn)
+                return n;
+        guard_hold();
+        if (tap_conn_again((struct tap_hold){conn, in->serial})) {
+                direction_settle(&conn->in);
+                n = in_end(conn, in->fd, iov, iovcnt, n, flags, wanted, error);
+                direction_leave(&conn->in);
+                conn_unref(conn);
+        }
+        guard_let_go();
+        errno = error;
+        return n;
+}

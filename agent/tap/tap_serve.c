@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections that clients open: where they come from, and the responses that go out on them. */
+#include <netinet/in.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/guard.h"
+#include "agent/base/load.h"
+#include "agent/base/sys.h"
+#include "agent/config/config.h"
+#include "agent/flow/serve.h"
+#include "agent/flow/stream.h"
+#include "agent/process.h"
+#include "agent/tap/tap_conn.h"
+#include "agent/tap/tap_thread.h"
+
+#define FIRST_PASSED_FD 3 /* SD_LISTEN_FDS_START of sd_listen_fds(3) */
+#define PASSED_FDS_MAX  1024
+
+int tap_conn_option(int fd, int name)
+{
+        int value = 0;
+        socklen_t len = sizeof(value);
+
+        return sys_getsockopt(fd, SOL_SOCKET, name, &value, &len) == 0 ? value : -1;
+}
+
+/* --- where they come from --- */
+
+static bool peer_of(int fd, struct sockaddr_storage *ret_addr, socklen_t *ret_len)
+{
+        *ret_len = sizeof(*ret_addr);
+        return sys_call(SYS_getpeername, fd, (long)ret_addr, (long)ret_len, 0, 0, 0) == 0 &&
+               *ret_len >= sizeof(sa_family_t);
+}
+
+static bool family_traced(sa_family_t family)
+{
+        return family == AF_INET || family == AF_INET6 || family == AF_UNIX;
+}
+
+static void accepted(int fd)
+{
+        struct sockaddr_storage addr;
+        struct conn *conn;
+        socklen_t len;
+
+        if (thread_state.mute || !process_own_memory() || !peer_of(fd, &addr, &len) ||
+            !family_traced(addr.ss_family) || tap_conn_option(fd, SO_TYPE) != SOCK_STREAM)
+                return;
+        process_watch_forks();
+        tap_thread_serves = true;
+        conn = serve_new((const struct sockaddr *)&addr, addr.ss_family == AF_UNIX ? 0 : len);
+        if (conn && !conn_table_set(fd, conn))
+                conn_unref(conn);
+}
+
+void tap_net_accepted(int fd)
+{
+        tap_net_made(fd);
+        OBSERVE(accepted(fd));
+}
+
+static bool is_connection(int fd)
+{
+        return tap_conn_option(fd, SO_TYPE) == SOCK_STREAM && tap_conn_option(fd, SO_ACCEPTCONN) == 0;
+}
+
+static bool same_socket(int a, int b)
+{
+        uint64_t cookies[2] = {0, 0};
+        socklen_t len = sizeof(cookies[0]);
+
+        return sys_getsockopt(a, SOL_SOCKET, SO_COOKIE, &cookies[0], &len) == 0 &&
+               sys_getsockopt(b, SOL_SOCKET, SO_COOKIE, &cookies[1], &len) == 0 && cookies[0] &&
+               cookies[0] == cookies[1];
+}
+
+/* A UNIX socket there is more often the other end of whoever started us. */
+static bool from_the_network(int fd)
+{
+        int domain = tap_conn_option(fd, SO_DOMAIN);
+
+        return domain == AF_INET || domain == AF_INET6;
+}
+
+static int number(const char *text)
+{
+        int value = 0;
+
+        for (; text && *text >= '0' && *text <= '9' && value <= INT32_MAX / 10 - 9; text++)
+                value = value * 10 + (*text - '0');
+        return text && !*text ? value : 0;
+}
+
+void tap_net_inherited(void)
+{
+        int passed = number(config_env_get(&config_env_now, "LISTEN_FDS"));
+
+        if (is_connection(STDIN_FILENO) && from_the_network(STDIN_FILENO)) {
+                tap_net_accepted(STDIN_FILENO);
+                for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
+                        if (same_socket(STDIN_FILENO, fd))
+                                tap_net_dup(STDIN_FILENO, fd);
+        }
+        if (!passed || number(config_env_get(&config_env_now, "LISTEN_PID")) != sys_getpid())
+                return;
+        for (int fd = FIRST_PASSED_FD; fd < FIRST_PASSED_FD + MIN(passed, PASSED_FDS_MAX); fd++)
+                if (is_connection(fd))
+                        tap_net_accepted(fd);
+}
+
+/* --- responses --- */
+
+static void adopt(struct conn *conn)
+{
+        if (UNLIKELY(conn->generation != process_generation))
+                serve_adopt(conn);
+}
+
+static void bytes_went(struct conn *conn, const struct iovec *iov, int iovcnt, size_t n)
+{
+        uint64_t now_ns = clock_mono_ns();
+
+        cause_wrote(&thread_state.cause, serve_writes_for(conn));
+        if (conn_phase(conn) == CONN_HTTP1 && http1_body_left(&conn->out.parser) >= n) {
+                stream_answer_unseen(conn, n, now_ns);
+                return;
+        }
+        for (int i = 0; i < iovcnt && n; i++) {
+                size_t piece = MIN(iov[i].iov_len, n);
+
+                if (piece)
+                        stream_answer_bytes(conn, slice_make(iov[i].iov_base, piece), now_ns);
+                n -= piece;
+        }
+}
+
+ssize_t tap_serve_out(struct conn *conn, const struct iovec *iov, int iovcnt, tap_emit_fn *emit, void *call)
+{
+        struct tap_hold hold = {.conn = NULL};
+        ssize_t n;
+
+        OBSERVE({
+                adopt(conn);
+                hold = tap_conn_hold(conn, &conn->out);
+                conn = NULL;
+        });
+        n = emit(call, NULL, 0);
+        if (conn || !hold.conn) {
+                if (conn)
+                        OBSERVE(conn_unref(conn));
+                return n;
+        }
+        guard_hold();
+        if (tap_conn_again(hold)) {
+                int error = errno;
+
+                direction_settle(&hold.conn->out);
+                if (n > 0)
+                        bytes_went(hold.conn, iov, iovcnt, (size_t)n);
+                else if (n < 0 && !tap_conn_may_go_on(error))
+                        conn_failed(hold.conn, error, clock_mono_ns());
+                direction_leave(&hold.conn->out);
+                conn_unref(hold.conn);
+                errno = error;
+        }
+        guard_let_go();
+        return n;
+}
+
+void tap_serve_unseen(struct conn *conn, uint64_t n)
+{
+        adopt(conn);
+        if (conn_phase(conn) == CONN_OPAQUE)
+                return;
+        if (!direction_enter(&conn->out)) {
+                conn_opaque(conn, STAT_OPAQUE_CONTENTION);
+                return;
+        }
+        cause_wrote(&thread_state.cause, serve_writes_for(conn));
+        stream_answer_unseen(conn, n, clock_mono_ns());
+        direction_leave(&conn->out);
+}
+
+void tap_serve_shut(struct conn *conn)
+{
+        if (conn->generation != process_generation || !direction_enter(&conn->out))
+                return;
+        stream_answer_eof(conn, clock_mono_ns());
+        direction_leave(&conn->out);
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Work that is handed to somebody else's thread, or to a later turn of a loop: it goes on for the request
+ * that it was handed over for. What a job needs on its way stands in one table, under a pointer of the
+ * library's that is the same at both ends.
+ */
+#include <stdatomic.h>
+
+#include "agent/base/limits.h"
+#include "agent/base/slab.h"
+#include "agent/tap/tap_thread.h"
+#include "agent/trace/cause.h"
+#include "hooks/hook.h"
+
+#define PROBES 16 /* places of a key */
+#define TAKEN  1  /* a key that nobody looks for: the place is being filled */
+
+struct job {
+        _Atomic uintptr_t key; /* 0: free */
+        const void *owner;     /* of whose kind the key is */
+        uint64_t request;
+        void (*uv_work)(struct uv_work_s *req);
+        void (*uv_after)(struct uv_work_s *req, int status);
+        void (*event_callback)(int fd, short events, void *arg);
+        void *event_arg;
+};
+
+static struct job jobs[LIMIT_POOL_JOBS];
+
+static struct job *place(uintptr_t key, unsigned probe)
+{
+        uint64_t hash = hash_bytes(&key, sizeof(key), HASH_SEED);
+
+        return &jobs[(hash + probe) % LIMIT_POOL_JOBS];
+}
+
+/* Return: to be published with job_publish(); NULL when there is nothing to hand over, or no room. */
+static struct job *job_new(uintptr_t key, const void *owner)
+{
+        uint64_t request = tap_thread_request();
+
+        for (unsigned i = 0; request != CAUSE_NONE && i < PROBES; i++) {
+                struct job *job = place(key, i);
+                uintptr_t none = 0;
+
+                if (!atomic_compare_exchange_strong(&job->key, &none, TAKEN))
+                        continue;
+                job->owner = owner;
+                job->request = request;
+                return job;
+        }
+        return NULL;
+}
+
+static void job_publish(struct job *job, uintptr_t key)
+{
+        atomic_store_explicit(&job->key, key, memory_order_release);
+}
+
+static void job_drop(struct job *job)
+{
+        job_publish(job, 0);
+}
+
+static struct job *job_find(uintptr_t key, const void *owner)
+{
+        for (unsigned i = 0; i < PROBES; i++) {
+                struct job *job = place(key, i);
+
+                if (atomic_load_explicit(&job->key, memory_order_acquire) == key && job->owner == owner)
+                        return job;
+        }
+        return NULL;
+}
+
+/* --- GLib: data is compared and sorted by the pool, so it stays as it is --- */
+
+/* In a slab: its first word is the slab's. Never given back: the pool's threads may run on. */
+struct glib_pool {
+        uint64_t slab_word;
+        void (*func)(void *data, void *user_data);
+        void *user_data;
+};
+
+static struct slab glib_pools = SLAB_INIT(sizeof(struct glib_pool), 16, LIMIT_POOLS);
+
+/* The request of the job with this data; of two jobs with the same data nobody knows which is which. */
+static uint64_t glib_take(const struct glib_pool *pool, void *data)
+{
+        struct job *job = job_find((uintptr_t)data, pool), *other;
+        uint64_t request;
+
+        if (!job)
+                return CAUSE_NONE;
+        request = job->request;
+        job_drop(job);
+        other = job_find((uintptr_t)data, pool);
+        if (!other || other->request == request)
+                return request;
+        other->request = CAUSE_UNKNOWN;
+        return CAUSE_UNKNOWN;
+}
+
+static void glib_run(void *data, void *user_data)
+{
+        struct glib_pool *pool = user_data;
+        uint64_t before = tap_thread_enter(glib_take(pool, data));
+
+        pool->func(data, pool->user_data);
+        tap_thread_leave(before);
+}
+
+/* --- libuv: a request's address is its name until its second callback --- */
+
+static void uv_work(struct uv_work_s *req)
+{
+        struct job *job = job_find((uintptr_t)req, uv_work);
+        uint64_t before;
+
+        if (!job)
+                return; /* cannot be: it is kept until uv_after() */
+        before = tap_thread_enter(job->request);
+        job->uv_work(req);
+        tap_thread_leave(before);
+}
+
+static void uv_after(struct uv_work_s *req, int status)
+{
+        struct job *job = job_find((uintptr_t)req, uv_work);
+        void (*after)(struct uv_work_s *, int) = job ? job->uv_after : NULL;
+        uint64_t before;
+
+        if (!job)
+                return;
+        before = tap_thread_enter(job->request);
+        job_drop(job); /* @req may be used again at once */
+        if (after)
+                after(req, status);
+        tap_thread_leave(before);
+}
+
+/* --- libevent: a callback once, later --- */
+
+static void event_run(int fd, short events, void *arg)
+{
+        struct job *job = arg;
+        void (*callback)(int, short, void *) = job->event_callback;
+        void *host_arg = job->event_arg;
+        uint64_t before = tap_thread_enter(job->request);
+
+        job_drop(job);
+        callback(fd, events, host_arg);
+        tap_thread_leave(before);
+}
+
+/* --- the wrappers. A library may be unloaded and come back elsewhere, so each call looks for it --- */
+
+#define FOUND(name) ((__typeof__(&name))real_find(#name))
+
+HOOK_EXPORT struct _GThreadPool *g_thread_pool_new(void (*func)(void *data, void *user_data), void *user_data,
+                                                   int max_threads, int exclusive, struct _GError **error)
+{
+        __typeof__(&g_thread_pool_new) real = FOUND(g_thread_pool_new);
+        struct glib_pool *pool = real && !guard_passes() ? slab_alloc(&glib_pools, NULL) : NULL;
+
+        if (!real)
+                return NULL;
+        if (!pool)
+                return real(func, user_data, max_threads, exclusive, error);
+        pool->func = func;
+        pool->user_data = user_data;
+        return real(glib_run, pool, max_threads, exclusive, error);
+}
+
+HOOK_EXPORT int g_thread_pool_push(struct _GThreadPool *pool, void *data, struct _GError **error)
+{
+        __typeof__(&g_thread_pool_push) real = FOUND(g_thread_pool_push);
+        bool ours = pool && pool->func == glib_run && (uintptr_t)data > TAKEN;
+        struct job *job = ours ? job_new((uintptr_t)data, pool->user_data) : NULL;
+        struct job *stale = ours && !job ? job_find((uintptr_t)data, pool->user_data) : NULL;
+
+        if (stale)
+                job_drop(stale);
+        if (job)
+                job_publish(job, (uintptr_t)data);
+        return real ? real(pool, data, error) : 0;
+}
+
+HOOK_EXPORT int uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *req, void (*work)(struct uv_work_s *req),
+                              void (*after)(struct uv_work_s *req, int status))
+{
+        __typeof__(&uv_queue_work) real = FOUND(uv_queue_work);
+        struct job *job = real && work ? job_new((uintptr_t)req, uv_work) : NULL;
+        int error;
+
+        if (!job)
+                return real ? real(loop, req, work, after) : -ENOSYS;
+        job->uv_work = work;
+        job->uv_after = after;
+        job_publish(job, (uintptr_t)req);
+        error = real(loop, req, uv_work, uv_after);
+        if (error)
+                job_drop(job);
+        return error;
+}
+
+HOOK_EXPORT int event_base_once(struct event_base *base, int fd, short events, void (*callback)(int, short, void *),
+                                void *arg, const struct timeval *timeout)
+{
+        __typeof__(&event_base_once) real = FOUND(event_base_once);
+        struct job *job = real ? job_new((uintptr_t)callback ^ (uintptr_t)arg, event_run) : NULL;
+        int result;
+
+        if (!job)
+                return real ? real(base, fd, events, callback, arg, timeout) : -1;
+        job->event_callback = callback;
+        job->event_arg = arg;
+        result = real(base, fd, events, event_run, job, timeout);
+        if (result < 0)
+                job_drop(job);
+        return result;
+}
