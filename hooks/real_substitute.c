@@ -37,10 +37,13 @@ static long told(long result)
         X(recvmmsg, SYS_recvmmsg)         \
         X(recvmsg, SYS_recvmsg)           \
         X(sendfile, SYS_sendfile)         \
+        X(listen, SYS_listen)             \
+        X(prlimit64, SYS_prlimit64)       \
         X(sendmmsg, SYS_sendmmsg)         \
         X(sendmsg, SYS_sendmsg)           \
         X(sendto, SYS_sendto)             \
         X(setns, SYS_setns)               \
+        X(setrlimit, SYS_setrlimit)       \
         X(shutdown, SYS_shutdown)         \
         X(socket, SYS_socket)             \
         X(socketpair, SYS_socketpair)     \
@@ -120,6 +123,8 @@ static void *const substitutes[HOOK_ID_COUNT] = {
 #undef X
                 [HOOK_ID_fcntl64] = (void *)raw_fcntl,
         [HOOK_ID_sendfile64] = (void *)raw_sendfile,
+        [HOOK_ID_setrlimit64] = (void *)raw_setrlimit,
+        [HOOK_ID_prlimit] = (void *)raw_prlimit64,
         [HOOK_ID_send] = (void *)raw_send,
         [HOOK_ID_recv] = (void *)raw_recv,
         [HOOK_ID_dup2] = (void *)raw_dup2,

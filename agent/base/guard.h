@@ -30,13 +30,12 @@ struct thread_cause {
         uint64_t inherited;   /* the one that the thread's creator worked for */
 };
 
-#define THREAD_SENDS 4
+#define THREAD_SENDS 2
 
 /* An outgoing call that this thread is inside of, unless it never comes back (agent/flow/abandoned.h). */
 struct thread_send {
         uintptr_t at; /* stack pointer */
         struct conn *conn;
-        struct thread_send *outer; /* the one that it is nested in, by a signal handler; NULL = none */
         bool planned;
 };
 
@@ -54,8 +53,8 @@ struct thread_state {
         uintptr_t readable_array;                /* page of the host's iovecs or message that was */
         struct thread_cause cause;
         struct thread_send *send;               /* the innermost one; NULL = none */
-        struct thread_send sends[THREAD_SENDS]; /* from the outermost on; what is deeper is not remembered */
-        uint32_t tid, tid_generation; /* of the kernel, in which process_generation; 0 = not asked yet */
+        struct thread_send sends[THREAD_SENDS]; /* what is nested deeper is not remembered */
+        uint32_t tid, tid_generation; /* of the kernel, in which process_generation; 0 = not asked */
 };
 
 extern __thread struct thread_state thread_state

@@ -30,7 +30,9 @@ static void give_up_above(const struct thread_send *outer)
         while (thread_state.send != outer) {
                 struct thread_send *send = thread_state.send;
 
-                thread_state.send = send->outer;
+                thread_state.send = abandoned_outer(send);
+                conn_opaque(send->conn,
+                            STAT_OPAQUE_UNSEEN); /* also when it was left in the midst of our work */
                 if (send->planned)
                         (void)give_back(send->conn, atomic_load(&send->conn->sender));
                 conn_unref(send->conn);
@@ -43,7 +45,7 @@ void abandoned_reclaim(uintptr_t at)
         struct thread_send *live = thread_state.send;
 
         while (live && at >= live->at)
-                live = live->outer;
+                live = abandoned_outer(live);
         if (live != thread_state.send && !guard_on_signal_stack())
                 give_up_above(live);
 }

@@ -29,6 +29,12 @@ void abandoned_look(struct conn *conn);
 /* Where abandoned_begin() notes a call when there are others already; NULL: nowhere. Context: signal. */
 struct thread_send *abandoned_next(uintptr_t at);
 
+/* The call that @send is nested in; NULL = none. Context: signal. */
+static inline struct thread_send *abandoned_outer(struct thread_send *send)
+{
+        return send == thread_state.sends ? NULL : send - 1;
+}
+
 /**
  * abandoned_begin() - a call on @conn begins, whose reference it holds
  * @at: stack pointer
@@ -46,7 +52,6 @@ static inline struct thread_send *abandoned_begin(struct conn *conn, uintptr_t a
         }
         send->at = at;
         send->conn = conn;
-        send->outer = thread_state.send;
         send->planned = false;
         atomic_signal_fence(memory_order_seq_cst);
         thread_state.send = send;
@@ -89,12 +94,12 @@ static inline bool abandoned_returned(struct thread_send *send, struct conn *con
 }
 
 /* All is over: true when the reference is the caller's again. Context: signal. */
-static inline bool abandoned_end(const struct thread_send *send, const struct conn *conn)
+static inline bool abandoned_end(struct thread_send *send, const struct conn *conn)
 {
         if (UNLIKELY(!send))
                 return true;
         if (UNLIKELY(!abandoned_kept(send, conn)))
                 return false;
-        thread_state.send = send->outer;
+        thread_state.send = abandoned_outer(send);
         return true;
 }

@@ -77,7 +77,7 @@ struct builder {
         int count;
 };
 
-static void append(struct builder *builder, const void *p, size_t len)
+static inline void append(struct builder *builder, const void *p, size_t len)
 {
         if (!len)
                 return;
@@ -91,7 +91,7 @@ static void append(struct builder *builder, const void *p, size_t len)
 }
 
 /* The next @n bytes of the host's, kept or left out. */
-static void pass_host(struct builder *builder, size_t n, bool keep)
+static inline void pass_host(struct builder *builder, size_t n, bool keep)
 {
         while (n) {
                 size_t piece = MIN(builder->host->iov_len - builder->used, n);

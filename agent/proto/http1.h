@@ -60,7 +60,8 @@ struct http1_head {
         enum http1_body body;
         uint64_t content_length;    /* HTTP1_BODY_LENGTH */
         uint16_t traceparent_count; /* context headers seen: traceparent (any case) */
-        /* Where the first one's value stands without the blanks around it: offsets from the head's first byte. */
+        /* Where the first one's value stands without the blanks around it: offsets from the head's first
+         * byte. */
         uint32_t traceparent_from, traceparent_end;
         struct http1_span text[HTTP1_TEXTS];
 };

@@ -119,8 +119,8 @@ static inline bool http1_value_may_matter(struct slice name)
         return name.len <= HTTP1_NAME_MAX && http1_value_letters[name.len] >> (name.p[2] & 31) & 1;
 }
 
-/* A field line without its end; @value stands @at bytes behind the head's first byte. Return: false when it is
- * not acceptable. */
+/* A field line without its end; @value stands @at bytes behind the head's first byte. Return: false when it
+ * is not acceptable. */
 bool http1_value_whole(struct http1 *parser, struct slice name, struct slice value, size_t at);
 
 /* A field line whose name is complete; the value comes next. */

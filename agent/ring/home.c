@@ -51,6 +51,7 @@ struct home {
         _Atomic uint64_t make_again_ns;
         /* Waking is one thread's work at a time; who comes meanwhile leaves a note and goes on. */
         _Atomic uint64_t waker_since_ns; /* 0 = nobody */
+        _Atomic uint32_t waker;          /* which thread */
         _Atomic uint32_t wake_wanted;
         _Atomic uint32_t forks; /* under way: nobody becomes the waker */
         _Atomic uint32_t way;
@@ -190,6 +191,7 @@ static void wake_once(char what, uint64_t now_mono_ns)
 
 static void waker_done(uint64_t now_mono_ns)
 {
+        atomic_store(&home.waker, 0);
         atomic_compare_exchange_strong(&home.waker_since_ns, &now_mono_ns, 0);
 }
 
@@ -197,12 +199,14 @@ static void waker_done(uint64_t now_mono_ns)
 static bool waker_begin(uint64_t now_mono_ns)
 {
         uint64_t since = atomic_load(&home.waker_since_ns);
+        uint32_t self = (uint32_t)sys_gettid();
 
-        /* Signed: somebody may have begun after our clock was read. */
-        if (since && (int64_t)(now_mono_ns - since) < WAKER_GONE_NS)
+        /* Signed: somebody may have begun after our clock was read. Ourselves: a signal handler jumped out. */
+        if (since && (int64_t)(now_mono_ns - since) < WAKER_GONE_NS && atomic_load(&home.waker) != self)
                 return false;
         if (!atomic_compare_exchange_strong(&home.waker_since_ns, &since, now_mono_ns))
                 return false;
+        atomic_store(&home.waker, self);
         if (atomic_load(&home.forks) == 0)
                 return true;
         waker_done(now_mono_ns);
@@ -365,9 +369,11 @@ void home_flush(int64_t timeout_ms)
 static void revive_relay(void)
 {
         struct home_ring *own = atomic_load(&home.ring);
+        enum way way = (enum way)atomic_load(&home.way);
         uint64_t end;
 
-        if (!own || atomic_load(&home.way) != WAY_RELAY || ring_pending(&own->ring) == 0 ||
+        /* None yet, with records: a signal handler jumped out of the search for one. */
+        if (!own || way == WAY_THREAD || way == WAY_SILENT || ring_pending(&own->ring) == 0 ||
             relay_client_alive())
                 return;
         end = clock_mono_ns() + LAST_TRY_NS;
@@ -428,6 +434,7 @@ void home_after_fork(void)
         home_meta_after_fork();
         atomic_store(&home.make_again_ns, 0);
         atomic_store(&home.waker_since_ns, 0);
+        atomic_store(&home.waker, 0);
         atomic_store(&home.wake_wanted, 0);
         atomic_store(&home.forks, 0);
         atomic_store(&home.way, WAY_NONE);

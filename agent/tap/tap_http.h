@@ -12,7 +12,8 @@
 #include "agent/base/slice.h"
 #include "agent/trace/scope.h"
 
-/* One request at an API seam; lives in the seam's own state, and is not moved: the decision points into it. */
+/* One request at an API seam; lives in the seam's own state, and is not moved: the decision points into it.
+ */
 struct tap_request {
         struct scope_decision decision;
         uint64_t start_mono_ns;
@@ -38,15 +39,15 @@ struct tap_request_result {
 struct tap_request_start {
         uint64_t mono_ns;
         struct slice traceparent; /* a context header of the caller's own; empty: none */
-        bool deferred;            /* what follows runs later, on any thread: for what this one works for now */
+        bool deferred; /* what follows runs later, on any thread: for what this one works for now */
 };
 
 /**
  * tap_http_begin() - a request begins: decide parent and ids
  *
  * Context: hook.
- * Return: false when it must stay as it is, here and below: it has a context of its own. With one that is passed
- * on from a server request: true, and ours replaces it.
+ * Return: false when it must stay as it is, here and below: it has a context of its own. With one that is
+ * passed on from a server request: true, and ours replaces it.
  */
 bool tap_http_begin(struct tap_request *request, const struct tap_request_start *start);
 

@@ -31,7 +31,8 @@ bool tap_net_any_tracked(void);
  */
 typedef ssize_t tap_emit_fn(void *call, const struct iovec *iov, int iovcnt);
 
-/* Bytes of ours alone, for an earlier message: an empty piece ends them, and nothing else. Context: signal. */
+/* Bytes of ours alone, for an earlier message: an empty piece ends them, and nothing else. Context: signal.
+ */
 static inline bool tap_emit_ours(const struct iovec *iov, int iovcnt)
 {
         return iov[iovcnt - 1].iov_len == 0;
@@ -97,6 +98,9 @@ void tap_net_made(int fd);
  * socket activation).
  */
 void tap_net_accepted(int fd);
+
+/* The process listens. */
+void tap_net_listens(void);
 
 /* At the start of the process: connections that it was born with. Context: start. */
 void tap_net_inherited(void);

@@ -5,6 +5,7 @@
 #include "agent/config/config.h"
 #include "agent/process.h"
 #include "agent/ring/home.h"
+#include "agent/tap/tap_thread.h"
 #include "agent/trace/carry.h"
 #include "agent/trace/process_span.h"
 #include "agent/trace/scope.h"
@@ -27,6 +28,11 @@ void tap_proc_give_up_fd(int fd)
 void tap_proc_before_identity_change(void)
 {
         OBSERVE(home_before_identity_change());
+}
+
+void tap_proc_before_process_limit(void)
+{
+        OBSERVE(if (tap_thread_serves && process_own_memory()) home_prepare());
 }
 
 bool tap_proc_own_memory(void)

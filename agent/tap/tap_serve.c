@@ -56,6 +56,11 @@ static void accepted(int fd)
                 conn_unref(conn);
 }
 
+void tap_net_listens(void)
+{
+        OBSERVE(tap_thread_serves = true);
+}
+
 void tap_net_accepted(int fd)
 {
         tap_net_made(fd);

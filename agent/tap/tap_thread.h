@@ -5,7 +5,7 @@
 
 #include "agent/base/guard.h"
 
-/* Has any client ever connected to this process? Until then there is nothing to be inherited. */
+/* Does this process take connections? Until it does there is nothing to be inherited. */
 extern bool tap_thread_serves __attribute__((visibility("hidden")));
 
 void tap_thread_new_slice(void);

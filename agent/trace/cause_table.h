@@ -6,8 +6,8 @@
  *
  * Lock-free. Each question is answered by a cell, one word with the count and the xor of the numbers of
  * the requests that fall into it: with a count of one the xor is the request. Cells are shared by keys
- * with the same hash, which makes an answer CAUSE_UNKNOWN at worst: a request found is always compared
- * with what was asked for. All functions: Context: signal, any thread.
+ * with the same hash; where that leaves a target or context in doubt, all requests are looked at. A request
+ * found is always compared with what was asked for. All functions: Context: signal, any thread.
  */
 #include <stdbool.h>
 #include <stdint.h>

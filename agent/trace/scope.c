@@ -117,7 +117,8 @@ bool scope_below(struct scope_decision *decision, uint64_t request, enum cause_r
 {
         struct cause_arrival arrival;
 
-        if (!cause_context(request, carry ? carry->tracestate : NULL, carry ? carry->baggage : NULL, &arrival))
+        if (!cause_context(request, carry ? carry->tracestate : NULL, carry ? carry->baggage : NULL,
+                           &arrival))
                 return false;
         begin_below(decision, &arrival.context, false);
         decision->sampled = arrival.sampled;
@@ -155,9 +156,11 @@ void scope_again(struct scope_decision *decision)
 struct slice scope_rung_text(unsigned rung)
 {
         static const char *const texts[CAUSE_RUNGS] = {
-                [CAUSE_BY_SEAM] = "seam",       [CAUSE_BY_HEADER] = "header",   [CAUSE_BY_OPENING] = "opening",
-                [CAUSE_BY_DEBT] = "debt",       [CAUSE_BY_TARGET] = "target",   [CAUSE_BY_THREAD] = "thread",
-                [CAUSE_BY_PROCESS] = "process", [CAUSE_BY_ENVIRON] = "environ", [CAUSE_BY_NOTHING] = "none",
+                [CAUSE_BY_SEAM] = "seam",       [CAUSE_BY_HEADER] = "header",
+                [CAUSE_BY_OPENING] = "opening", [CAUSE_BY_DEBT] = "debt",
+                [CAUSE_BY_TARGET] = "target",   [CAUSE_BY_THREAD] = "thread",
+                [CAUSE_BY_PROCESS] = "process", [CAUSE_BY_ENVIRON] = "environ",
+                [CAUSE_BY_NOTHING] = "none",
         };
 
         return slice_str(rung < CAUSE_RUNGS ? texts[rung] : NULL);

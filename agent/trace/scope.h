@@ -68,8 +68,8 @@ void scope_decide(struct scope_decision *ret_decision, const struct cause_depart
 bool scope_below(struct scope_decision *decision, uint64_t request, enum cause_rung rung,
                  struct scope_carry *carry);
 
-/* What was decided about goes out once more: a sibling under the same parent; where there is none, a new root.
- * Context: signal. */
+/* What was decided about goes out once more: a sibling under the same parent; where there is none, a new
+ * root. Context: signal. */
 void scope_again(struct scope_decision *decision);
 
 /* A decision's rung in a word: "header", "debt", ...; empty for none. Any thread. */

@@ -76,9 +76,9 @@ struct curl_handle {
         uint32_t generation;
         uint64_t start_ns;
         struct tap_request request;
-        bool replaces; /* a context line of the host's, passed on, is replaced by ours ... */
-        char replaced[TRACEPARENT_LEN];                /* ... what it said ... */
-        struct curl_slist copied[LIMIT_CURL_COPIED];   /* ... and the lines before it */
+        bool replaces;                  /* a context line of the host's, passed on, is replaced by ours ... */
+        char replaced[TRACEPARENT_LEN]; /* ... what it said ... */
+        struct curl_slist copied[LIMIT_CURL_COPIED]; /* ... and the lines before it */
         struct curl_slist traceparent, tracestate, baggage;
         char traceparent_text[sizeof("traceparent: ") + TRACEPARENT_LEN];
         char tracestate_text[sizeof("tracestate: ") + LIMIT_TRACESTATE];

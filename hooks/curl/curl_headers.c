@@ -5,7 +5,8 @@
 #define FIELD_TRACESTATE  SLICE("tracestate")
 #define FIELD_BAGGAGE     SLICE("baggage")
 
-/* The line's value, if it is one of the field ("Name: value", or "Name;" for an empty one); .p NULL: it is not. */
+/* The line's value, if it is one of the field ("Name: value", or "Name;" for an empty one); .p NULL: it is
+ * not. */
 static struct slice line_value(const struct curl_slist *line, struct slice name)
 {
         struct slice own = slice_make(line->data, line->data ? strcspn(line->data, ":;") : 0);

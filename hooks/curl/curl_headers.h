@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The header list of a transfer: what the host put there, and nodes of ours between its own. Its nodes and their
- * texts are never modified.
+ * The header list of a transfer: what the host put there, and nodes of ours between its own. Its nodes and
+ * their texts are never modified.
  */
 #include "hooks/curl/curl_handle.h"
 

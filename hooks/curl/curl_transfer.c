@@ -29,7 +29,8 @@ static struct slice info_text(struct curl_handle *handle, CURLINFO info)
 
 /* --- the header list --- */
 
-/* Put our nodes into the list that libcurl gets, or leave the host's alone where it has a context of its own. */
+/* Put our nodes into the list that libcurl gets, or leave the host's alone where it has a context of its own.
+ */
 static void link_nodes(struct curl_handle *handle)
 {
         struct curl_slist *list = handle->headers;

@@ -7,8 +7,8 @@
  * one span for the whole transfer.
  *
  * The host's own list and callback are never modified: its list hangs behind our node (where ours replaces a
- * line of it, behind copies of the nodes before that), its callback is called from ours, and both are set again
- * when the transfer ends.
+ * line of it, behind copies of the nodes before that), its callback is called from ours, and both are set
+ * again when the transfer ends.
  */
 #include <stdbool.h>
 

@@ -3,6 +3,15 @@
 #include "agent/tap/tap_net.h"
 #include "hooks/hook.h"
 
+HOOK_EXPORT int listen(int fd, int n)
+{
+        int result = REAL(listen)(fd, n);
+
+        if (result == 0)
+                tap_net_listens();
+        return result;
+}
+
 HOOK_EXPORT int accept(int fd, __SOCKADDR_ARG addr, socklen_t *addr_len)
 {
         int accepted = REAL(accept)(fd, addr, addr_len);

@@ -17,7 +17,7 @@ static inline bool shell_takes(const char *command)
 
 /* A lock for a few system calls at a time, as libc has it in both; one that a fork left locked is free. */
 struct shell_lock {
-        _Atomic int holder; /* process id */
+        int holder; /* process id */
 };
 
 /* Waits. Context: hook. */

@@ -110,7 +110,7 @@ static void signals(void)
 
 static void *system_for_long(void *arg)
 {
-        (void)system("sleep 20");
+        (void)system("exec sleep 20");
         return NULL;
 }
 
@@ -217,12 +217,12 @@ static void several_streams(void)
 
         files[0] = popen("cat >/dev/null", "w");
         files[1] = popen("cat >/dev/null", "we");
-        show_stream("cd /proc/$$/fd; echo *", "r", pclose);
+        show_stream("cd /proc/$$/fd; echo ? ??", "r", pclose);
         SHOW(pclose(files[0]));
         SHOW(pclose(files[1]));
         for (int i = 0; i < MANY; i++)
                 files[i] = popen("read line; exit 1", "w");
-        show_stream("cd /proc/$$/fd; echo *", "r", pclose);
+        show_stream("cd /proc/$$/fd; echo ? ??", "r", pclose);
         for (int i = 0; i < MANY; i++)
                 sum += pclose(files[i]);
         printf("sum %d\n", sum);

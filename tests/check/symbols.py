@@ -11,6 +11,8 @@ import sys
 NEWEST = (2, 28)
 # Weak, on the in-process home's own thread only: it loads the worker.
 OWN_THREAD = {'dlopen', 'dlsym'}
+# The hooks of exec, system and popen: what libc would pass on, never written; and the stream that a host asks for.
+HOOKS_ONLY = {'environ', 'fdopen'}
 FORBIDDEN = set('''
 malloc calloc realloc reallocarray free posix_memalign aligned_alloc memalign strdup strndup asprintf vasprintf
 printf fprintf vprintf vfprintf sprintf vsprintf snprintf vsnprintf dprintf vdprintf puts fputs fwrite perror
@@ -34,7 +36,7 @@ def forbidden(symbol, weak):
     name = symbol.partition('@')[0]
     if name.endswith('_chk'):
         return True
-    return name.removeprefix('__') in FORBIDDEN and not (weak and name in OWN_THREAD)
+    return name.removeprefix('__') in FORBIDDEN - HOOKS_ONLY and not (weak and name in OWN_THREAD)
 
 
 def too_new(symbol):
@@ -52,6 +54,7 @@ def main():
     with open(table, encoding='utf-8') as f:
         hooked = set(re.findall(r'^HOOK\((\w+),', f.read(), re.M))
     for archive in archives:
+        wrong += [f'{archive}: {name} is for hooks' for name in sorted(set(undefined('U', archive)) & HOOKS_ONLY)]
         wrong += [f'{archive}: calls {name}, which we wrap' for name in sorted(set(undefined('Uw', archive)) & hooked)]
     if not strong:
         wrong.append('the library needs nothing: not what was meant')

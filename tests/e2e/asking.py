@@ -155,6 +155,8 @@ def play(at, connections, pipelined=False):
                         break  # kept, but ended before the next request
                     rest.pop(0)
                     note(asker, ask, agent, answer)
+                    if not pipelined and answer.header("Connection").lower() == "close":
+                        break
     return done, same
 
 

@@ -93,6 +93,7 @@ class Serving:
 
     def __init__(self, run, plan, env=None, instrumented=True):
         self.plan = plan
+        self.instrumented = instrumented
         self.port = plan.listen
         self.command = [str(word) for word in plan.command]
         self.env = {**run.base, **plan.env}
@@ -191,6 +192,7 @@ def haproxy(site, rules, upstream=None, threads=1, listen=None):
 global
     maxconn 2000
     nbthread {threads}
+    {os.environ.get("HAPROXY_EXTRA", "")}
     {"user nobody" if ROOT else ""}
     {"group nogroup" if ROOT else ""}
 defaults

@@ -75,7 +75,9 @@ def test_nothing_is_added_where_there_is_no_context(run):
 
 @pytest.mark.parametrize("home", HOMES)
 def test_children_find_the_process_span(run, sink, home):
-    result = run([APPS / "host-family", *FORKED, *DIRECT, "hand"], {**GIVEN, **SPANNED})
+    # In process, what goes on with a program that does not load us is lost.
+    ways = [way for way in FORKED if home == "relay" or way != "empty"]
+    result = run([APPS / "host-family", *ways, *DIRECT, "hand"], {**GIVEN, **SPANNED})
     assert (result.status, result.stderr) == (0, b"") and b"environ changed" not in result.stdout
     seen = pairs(result.stdout)
     assert seen.pop("hand") == [BY_HAND, "by=hand", "none"]
@@ -183,7 +185,7 @@ SCRIPTS = {
     "subshells": ("(true; (/bin/true; /bin/false); /bin/true); (exit 3); exit 0", 0, 5),
     "substitution": ("x=$(echo $(/bin/echo deep)); test \"$x\" = deep", 0, 3),
     "background": ("sleep 0.1 & sleep 0.05 & wait; exit 4", 4, 3),
-    "failing": ("/bin/false; nosuchcommand 2>/dev/null; /bin/false || exit 5", 5, 4),
+    "failing": ("/bin/false; nosuchcommand 2>/dev/null; /bin/false || exit 5", 5, 3),
     "many": ("for i in 1 2 3 4 5 6 7 8 9 10; do /bin/true; done", 0, 11),
     "xargs": ("echo 1 2 3 4 5 6 7 8 | xargs -P4 -n1 /bin/echo >/dev/null", 0, 10),
 }

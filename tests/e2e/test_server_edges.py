@@ -115,7 +115,7 @@ GARBAGE = {
     "version": b"GET / HTTP/9.9\r\n\r\n",
     "0.9": b"GET /hello.txt\r\n\r\n",
     "redis": b"*1\r\n$4\r\nPING\r\n",
-    "long line": b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "long line": b"GET /" + b"a" * 10000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     "no head": b"\r\n" * 1000,
 }
 
@@ -157,7 +157,7 @@ def test_what_is_no_request(run, site, spans, name):
     ([f"traceparent: {FIRST}", "tracestate: a=1,,,b=" + "2" * 300], True),
     ([f"traceparent: {FIRST}", *["tracestate: a=1"] * 50], True),
     ([f"traceparent: {FIRST}", "baggage: " + "b=1," * 1500], True),
-    ([f"traceparent: {FIRST}", "baggage: \x01\xff;;;==="], True),
+    ([f"traceparent: {FIRST}", "baggage: \xff;;;==="], True),
 ], ids=range(12))
 def test_odd_contexts(run, site, spans, fields, followed):
     ask = Ask("GET", "/hello.txt", headers=tuple(field.split(": ", 1) if ": " in field else (field[:-1], "")
@@ -192,7 +192,7 @@ def test_paths_that_are_ignored(run, site, origin, spans):
     pair([span for span in got if span.kind == "CLIENT"], seen)
     for request in origin.requests:
         if request not in seen:
-            assert all(value.endswith("-00") for value in request.header("traceparent"))
+            assert not any(int(value[-2:], 16) & 1 for value in request.header("traceparent"))
 
 
 def test_a_client_s_context_that_is_not_sampled(run, site, origin, spans):
@@ -258,10 +258,14 @@ def test_idle_connections(run, site, spans):
 def test_descriptors_are_used_again(run, site, spans, name):
     """A connection for each request, 64 at once: every number is soon another's."""
     count = 2000
-    with Serving(run, SERVERS[name].plan(site), {"OTEL_BSP_MAX_QUEUE_SIZE": "8192"}) as serving:
+    plan = nginx(site, "location / { return 200 x; }") if name == "nginx" else SERVERS[name].plan(site)
+    with Serving(run, plan, {"OTEL_BSP_MAX_QUEUE_SIZE": "8192"}) as serving:
+        play(serving.port, [[Ask("GET", "/first")]])  # so that the ring is there
         result = run([APPS / "load", serving.port, count, 64, "close", "context"], instrumented=False)
     assert result.stdout == f"{count} answered\n".encode(), result
-    for span in spans(count):
+    first, *others = spans(count + 1)
+    assert first.attributes["url.path"] == "/first"
+    for span in others:
         number = int(span.attributes["user_agent.original"].removeprefix("n-"))
         assert span.attributes["url.path"] == f"/r/{number}"
         assert (span.trace_id, span.parent_id) == (f"{number + 1:032x}", f"{number + 1:016x}")

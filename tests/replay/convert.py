@@ -19,6 +19,7 @@ WAITS = {'epoll_wait', 'epoll_pwait', 'epoll_pwait2', 'poll', 'ppoll', 'select',
 READS = {'read', 'readv', 'recvfrom', 'recvmsg'}
 WRITES = {'write', 'writev', 'sendto', 'sendmsg'}
 BLIND = {'sendfile', 'splice'}
+RESULT = re.compile(r'^.*\)\s+= (-?\d+)')
 LINE = re.compile(r'(\d+)\s+[\d.]+ (?:<\.\.\. (\w+) resumed>|(\w+)\()(.*)$')
 
 
@@ -29,7 +30,7 @@ class Call:
     def finish(self, text, end):
         self.text += text
         self.end = end
-        self.result = int(re.search(r'^.*\)\s+= (-?\d+)', self.text).group(1))
+        self.result = int(RESULT.search(self.text).group(1))
 
     @property
     def order(self):
@@ -53,7 +54,7 @@ class Call:
 
 
 def calls(lines):
-    under_way, number = {}, 0
+    under_way = {}
     for number, line in enumerate(lines):
         match = LINE.match(line)
         if not match:
@@ -66,7 +67,7 @@ def calls(lines):
         if text.endswith('<unfinished ...>'):
             call.text += text.removesuffix('<unfinished ...>')
             under_way[thread] = call
-        elif not re.search(r'= \?', text):
+        elif RESULT.search(text):  # else the process ended in it
             call.finish(text, number)
             yield call
 

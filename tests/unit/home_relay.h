@@ -3,15 +3,19 @@
 /* For tests of home: a traced program in the test's process, and its relay's socket in the test's own hand.
  */
 #include <poll.h>
+#include <setjmp.h>
 
 #include "tests/unit/handed.h"
 #include "tests/unit/home_host.h"
 
-static unsigned strangers; /* so many of the next connections are found to be with another user */
+static unsigned strangers;  /* so many of the next connections are found to be with another user */
+static sigjmp_buf *way_out; /* where a signal handler jumps to meanwhile */
 
 /* In the place of relay_peer.c. */
 bool relay_peer_trusted(int fd)
 {
+        if (way_out)
+                siglongjmp(*way_out, 1);
         if (strangers == 0)
                 return true;
         strangers--;

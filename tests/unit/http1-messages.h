@@ -144,7 +144,8 @@ static const struct message messages[] = {
          "GET / HTTP/1.1\r\nX-Forwarded-For: 192.0.2.1\r\nX-FORWARDED-FOR:192.0.2.2, 192.0.2.3\r\n"
          "x-forwarded-host: a.example\r\nX-Forwarded-Host: b\r\nX-Forwarded-Proto: https\r\n"
          "X-Forwarded-Proto: http\r\n\r\n",
-         "begin blank GET / 1.1 for=192.0.2.1,192.0.2.2, 192.0.2.3 proto=https fhost=a.example keep none head "
+         "begin blank GET / 1.1 for=192.0.2.1,192.0.2.2, 192.0.2.3 proto=https fhost=a.example keep none "
+         "head "
          "end eof"},
         {"names like them", REQ,
          "GET / HTTP/1.1\r\nX-Forwarded-Port: 80\r\nX-Forwarded-By: b\r\nx-forwarded-proto2: c\r\n"

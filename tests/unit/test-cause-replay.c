@@ -213,7 +213,7 @@ struct recorded {
 };
 
 static const struct recorded traces[] = {
-        {"nginx", 60},    {"nginx-no-pool", 60}, {"haproxy-1", 0},     {"haproxy-2", 0},
+        {"nginx", 40},    {"nginx-no-pool", 40}, {"haproxy-1", 0},     {"haproxy-2", 0},
         {"haproxy-4", 0}, {"lighttpd", 30},      {"apache-event", 99}, {"epoll-proxy", 30},
 };
 

@@ -280,6 +280,27 @@ START_TEST(test_home_at_exit_relay_died)
 }
 END_TEST
 
+/* A signal handler that never returns, in the search for a relay: the next one to want it searches again. */
+START_TEST(test_home_at_exit_search_left)
+{
+        struct client client;
+        sigjmp_buf here;
+        int listener;
+
+        host_start("otlp", "auto", "name", "/");
+        listener = listen_as_relay(0);
+        way_out = &here;
+        if (sigsetjmp(here, 1) == 0)
+                host_write(1);
+        ck_assert_ptr_nonnull(way_out);
+        way_out = NULL;
+        ck_assert_int_ge(accept(listener, NULL, NULL), 0); /* nothing ever comes over it */
+        home_at_exit();
+        client = accept_client(listener);
+        ck_assert_uint_eq(drain(&client), 1);
+}
+END_TEST
+
 START_TEST(test_home_flush_without_answer)
 {
         struct client client;
@@ -319,4 +340,4 @@ UNIT_MAIN("home", test_home_span_hands_over, test_home_span_meta, test_home_span
           test_home_span_exporter_none, test_home_span_wakes_a_sleeper_once,
           test_home_span_names_of_strangers, test_home_span_all_names_of_strangers,
           test_home_span_name_held_silently, test_home_span_relay_died, test_home_at_exit_relay_died,
-          test_home_flush_without_answer, test_home_flush_not_wanted)
+          test_home_at_exit_search_left, test_home_flush_without_answer, test_home_flush_not_wanted)

@@ -337,5 +337,6 @@ START_TEST(test_guess_yes_is_not_yet_proof)
 END_TEST
 
 UNIT_MAIN("http1-edges", test_feed_without_buffer, test_feed_offsets, test_feed_tells_blank_at_its_first_byte,
-          test_feed_tells_where_a_context_stands, test_feed_pipeline, test_feed_big_heads, test_feed_endless_lines, test_skip,
-          test_skip_in_chunks_and_beyond, test_eof_in_the_middle, test_guess, test_guess_yes_is_not_yet_proof)
+          test_feed_tells_where_a_context_stands, test_feed_pipeline, test_feed_big_heads,
+          test_feed_endless_lines, test_skip, test_skip_in_chunks_and_beyond, test_eof_in_the_middle,
+          test_guess, test_guess_yes_is_not_yet_proof)

@@ -163,7 +163,8 @@ START_TEST(test_scope_decide_when_a_server_request_is_open)
         ck_assert_mem_eq(decision.parent_id, arrival.context.span_id, 8);
         ck_assert_mem_ne(decision.context.span_id, arrival.context.span_id, 8);
         ck_assert(!decision.parent_remote && decision.sampled);
-        ck_assert(slice_eq(decision.context.tracestate, SLICE("s=1")) && slice_eq(decision.baggage, SLICE("b=1")));
+        ck_assert(slice_eq(decision.context.tracestate, SLICE("s=1")) &&
+                  slice_eq(decision.baggage, SLICE("b=1")));
         ck_assert_ptr_eq(decision.baggage.p, carry.baggage);
         ck_assert_uint_eq(decision.request, request);
         ck_assert_uint_eq(decision.rung, CAUSE_BY_DEBT);

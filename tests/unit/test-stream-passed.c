@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests of a program that serves: whose child each is, and context headers that the program passes on. What
- * arrives is the original with that one value replaced, wherever the writes are cut.
+ * Requests of a program that serves: whose child each is, and context headers that the program passes on.
+ * What arrives is the original with that one value replaced, wherever the writes are cut.
  */
 #include "agent/base/stats.h"
 #include "agent/trace/traceparent.h"
@@ -43,9 +43,11 @@ static const struct row rows[] = {
         {"GET /middle HTTP/1.1\r\nBaggage: o=1\r\nTraceParent:\t ", INCOMING,
          " \t \r\nHost: a\r\nTracestate: o=1\r\n\r\n", ""},
         {"GET /lf HTTP/1.0\nTraceparent: ", INCOMING, "\nHost: a\n\n", "\n" STATE "\n" BAGGAGE},
-        {"GET /later HTTP/1.1\r\nHost: a\r\ntraceparent: ", "cc-" TRACE "-bbbbbbbbbbbbbbbb-01-what.the.future.brings",
-         "\r\nX: y\r\n\r\n", "\r\n" STATE "\r\n" BAGGAGE},
-        {"GET /folded HTTP/1.1\r\ntraceparent:\r\n ", INCOMING, " \r\n \r\ntracestate: o=1\r\n\r\n", "\r\n" BAGGAGE},
+        {"GET /later HTTP/1.1\r\nHost: a\r\ntraceparent: ",
+         "cc-" TRACE "-bbbbbbbbbbbbbbbb-01-what.the.future.brings", "\r\nX: y\r\n\r\n",
+         "\r\n" STATE "\r\n" BAGGAGE},
+        {"GET /folded HTTP/1.1\r\ntraceparent:\r\n ", INCOMING, " \r\n \r\ntracestate: o=1\r\n\r\n",
+         "\r\n" BAGGAGE},
         {"\r\nPOST /body HTTP/1.1\r\ntraceparent: ", INCOMING,
          "\r\ntracestate: o=1\r\nContent-Length: 13\r\n\r\ntraceparent: ", "\r\n" BAGGAGE},
 };
@@ -60,14 +62,14 @@ static void make(struct request *request, const struct row *row)
         const char *eol = strstr(row->after, "\r\n") ? "\r\n\r\n" : "\n\n";
 
         memset(request, 0, sizeof(*request));
-        request->len = (size_t)snprintf(request->bytes, sizeof(request->bytes), "%s%s%s", row->before, row->value,
-                                        row->after);
+        request->len = (size_t)snprintf(request->bytes, sizeof(request->bytes), "%s%s%s", row->before,
+                                        row->value, row->after);
         request->value_at = strlen(row->before);
         request->blank_at = request->value_at + strlen(row->value) +
                             (size_t)(strstr(row->after, eol) - row->after) + strlen(eol) / 2;
         request->want_len = (size_t)snprintf(request->want, sizeof(request->want),
-                                             "%s00-" TRACE "-################-01%s%s", row->before, row->lines,
-                                             row->after);
+                                             "%s00-" TRACE "-################-01%s%s", row->before,
+                                             row->lines, row->after);
         memcpy(request->pristine, request->bytes, sizeof(request->bytes));
 }
 
@@ -77,7 +79,8 @@ static bool as_wanted(const struct request *request, const char *got, size_t len
         if (len < request->want_len)
                 return false;
         for (size_t i = 0; i < request->want_len; i++)
-                if (request->want[i] == '#' ? !strchr("0123456789abcdef", got[i]) : request->want[i] != got[i])
+                if (request->want[i] == '#' ? !strchr("0123456789abcdef", got[i])
+                                            : request->want[i] != got[i])
                         return false;
         return memcmp(got + request->value_at + 36, "bbbbbbbbbbbbbbbb", 16) != 0;
 }
@@ -308,7 +311,8 @@ START_TEST(test_not_passed_on_is_respected)
                 "GET / HTTP/1.1\r\ntraceparent: " INCOMING "\r\nTraceparent: " INCOMING "\r\n\r\n",
                 "GET / HTTP/1.1\r\ntraceparent: " INCOMING "\r\nTraceparent: \r\n\r\n",
                 "GET / HTTP/1.1\r\ntraceparent: 00-" TRACE "-cccccccccccccccc-01\r\n\r\n",
-                "GET / HTTP/1.1\r\ntraceparent: 00-cccccccccccccccccccccccccccccccc-bbbbbbbbbbbbbbbb-01\r\n\r\n",
+                "GET / HTTP/1.1\r\ntraceparent: "
+                "00-cccccccccccccccccccccccccccccccc-bbbbbbbbbbbbbbbb-01\r\n\r\n",
                 "GET / HTTP/1.1\r\ntraceparent: " INCOMING "x\r\n\r\n",
                 "GET / HTTP/1.1\r\ntraceparent:\r\n\r\n",
         };
@@ -341,7 +345,8 @@ START_TEST(test_longest_baggage)
         memset(baggage, 'b', sizeof(baggage));
         memcpy(baggage, "k=", 2);
         serve(INCOMING, slice_make(baggage, sizeof(baggage)));
-        want_len = (size_t)snprintf(want, sizeof(want), "baggage: %.*s\r\n\r\n", (int)sizeof(baggage), baggage);
+        want_len =
+                (size_t)snprintf(want, sizeof(want), "baggage: %.*s\r\n\r\n", (int)sizeof(baggage), baggage);
         for (size_t first = 1; first < baggage_at + want_len; first += first < 200 ? 1 : 977) {
                 connect_now();
                 take_first = first;
@@ -423,8 +428,8 @@ START_TEST(test_opening_when_nothing_left)
 }
 END_TEST
 
-UNIT_MAIN_WITH("stream-passed", wire_setup, test_passed_on_in_two_writes, test_passed_on_in_two_pieces_of_one_write,
-               test_passed_on_in_short_writes, test_passed_on_when_ours_leaves_in_part,
-               test_passed_on_when_the_rest_comes_in_pieces, test_passed_on_in_a_pipeline,
-               test_not_passed_on_is_respected, test_longest_baggage, test_sending_pays_debts,
-               test_opening_when_nothing_left)
+UNIT_MAIN_WITH("stream-passed", wire_setup, test_passed_on_in_two_writes,
+               test_passed_on_in_two_pieces_of_one_write, test_passed_on_in_short_writes,
+               test_passed_on_when_ours_leaves_in_part, test_passed_on_when_the_rest_comes_in_pieces,
+               test_passed_on_in_a_pipeline, test_not_passed_on_is_respected, test_longest_baggage,
+               test_sending_pays_debts, test_opening_when_nothing_left)

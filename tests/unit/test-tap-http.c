@@ -66,8 +66,8 @@ static uint64_t serving(struct cause_arrival *ret_arrival)
 
         process_generation = 1;
         agent_enabled = 1;
-        *ret_arrival = (struct cause_arrival){.baggage = SLICE("b=1"), .method = SLICE("GET"),
-                                              .target = SLICE("/"), .sampled = true};
+        *ret_arrival = (struct cause_arrival){
+                .baggage = SLICE("b=1"), .method = SLICE("GET"), .target = SLICE("/"), .sampled = true};
         ck_assert(traceparent_parse(SLICE(INCOMING), &ret_arrival->incoming));
         ret_arrival->incoming.tracestate = SLICE("s=1");
         scope_serve(&decision, &ret_arrival->incoming);
@@ -298,5 +298,5 @@ UNIT_MAIN("tap-http", test_tap_http_end_when_there_was_a_response,
           test_tap_http_end_when_the_end_is_before_the_start, test_tap_http_resend_when_there_is_a_parent,
           test_tap_http_resend_when_it_is_a_root, test_tap_http_open_when_it_ends_or_is_forgotten,
           test_tap_http_end_when_it_is_not_sampled, test_tap_http_begin_when_the_agent_is_off,
-          test_tap_http_begin_when_a_server_request_is_open, test_tap_http_begin_when_the_caller_has_a_context,
-          test_tap_http_end_when_the_rule_is_to_be_told)
+          test_tap_http_begin_when_a_server_request_is_open,
+          test_tap_http_begin_when_the_caller_has_a_context, test_tap_http_end_when_the_rule_is_to_be_told)
