@@ -27,6 +27,11 @@
 #define LIMIT_SCRATCH_COUNT   256          /* outgoing calls with a request head under way at once */
 #define LIMIT_IOV             1024         /* iovecs of one call (IOV_MAX) */
 
+/* FastCGI */
+#define LIMIT_FCGI_REQUESTS   64          /* requests of one connection with incomplete input */
+#define LIMIT_FCGI_PARAMS     (256 * 1024) /* bytes of one request's parameters */
+#define LIMIT_FCGI_REPLY_HEAD (64 * 1024)  /* bytes of a CGI head that are looked at */
+
 /* Names */
 #define LIMIT_HOST_NAME 256  /* bytes of a host name, with the terminator */
 #define LIMIT_DNS_CACHE 1024 /* remembered address -> name pairs, power of two */

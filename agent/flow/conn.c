@@ -70,6 +70,15 @@ void conn_established(struct conn *conn, uint64_t now_ns)
         }
 }
 
+void conn_becomes_fcgi(struct conn *conn)
+{
+        bool server = conn->role == CONN_SERVER;
+
+        conn->fcgi = true;
+        fcgi_init(&conn->in.fcgi, server ? FCGI_REQUESTS : FCGI_RESPONSES);
+        fcgi_init(&conn->out.fcgi, server ? FCGI_RESPONSES : FCGI_REQUESTS);
+}
+
 void conn_tell_setup(struct conn *conn)
 {
         if (!conn->tcp || atomic_exchange(&conn->setup_told, 1) || !conn->connect_end_ns)
@@ -112,17 +121,23 @@ static bool handed_to_child(const struct conn *conn, const struct exchange *exch
                exchange->forks != process_forks();
 }
 
-void conn_answered(struct conn *conn, const struct exchange_outcome *outcome)
+void conn_exchange_answered(struct conn *conn, struct exchange *exchange,
+                            const struct exchange_outcome *outcome)
 {
-        struct exchange *exchange = conn_queue_first(conn);
-
         if (outcome->unanswered && handed_to_child(conn, exchange))
                 to_span_dropped(exchange);
         else
                 to_span_exchange(conn, exchange, outcome);
         if (conn->role == CONN_SERVER)
                 cause_close(atomic_load(&exchange->request));
-        conn_queue_pop(conn);
+        exchange->done = true;
+        while ((exchange = conn_queue_first(conn)) && exchange->done)
+                conn_queue_pop(conn);
+}
+
+void conn_answered(struct conn *conn, const struct exchange_outcome *outcome)
+{
+        conn_exchange_answered(conn, conn_queue_first(conn), outcome);
 }
 
 void conn_unanswered(struct conn *conn, const struct exchange_outcome *outcome)
@@ -155,7 +170,7 @@ static struct exchange_outcome outcome_now(const struct conn *conn)
 
         if (outcome.error)
                 outcome.end_ns = conn->error_ns;
-        else if (conn->eof || (conn->role == CONN_SERVER && conn_phase(conn) == CONN_HTTP1))
+        else if (conn->eof || (conn->role == CONN_SERVER && conn_speaks(conn)))
                 outcome.truncated = true; /* a server's own end of the stream is one as well */
         else if (conn_phase(conn) == CONN_OPAQUE)
                 outcome.incomplete = true;
@@ -211,7 +226,7 @@ static void conn_release(struct conn *conn)
 void conn_adopt(struct conn *conn)
 {
         bool idle = !conn->sending && !conn->leftover && !conn_queue_first(conn) &&
-                    !http1_busy(&conn->out.parser) && !http1_busy(&conn->in.parser);
+                    !conn->fcgi && !http1_busy(&conn->out.parser) && !http1_busy(&conn->in.parser);
 
         /* The child may only be about to close it: see serve_adopt(). */
         if (!idle && conn->role == CONN_SERVER)
@@ -266,6 +281,19 @@ struct exchange *conn_queue_first(struct conn *conn)
         if (head == atomic_load_explicit(&conn->queue_tail, memory_order_acquire))
                 return NULL;
         return exchange_at(conn->queue[head % LIMIT_PIPELINE]);
+}
+
+struct exchange *conn_queue_find(struct conn *conn, uint16_t id)
+{
+        uint32_t tail = atomic_load_explicit(&conn->queue_tail, memory_order_acquire);
+
+        for (uint32_t at = atomic_load_explicit(&conn->queue_head, memory_order_relaxed); at != tail; at++) {
+                struct exchange *exchange = exchange_at(conn->queue[at % LIMIT_PIPELINE]);
+
+                if (exchange->fcgi_id == id && !exchange->done)
+                        return exchange;
+        }
+        return NULL;
 }
 
 void conn_queue_pop(struct conn *conn)

@@ -15,12 +15,14 @@
 #include "agent/base/stats.h"
 #include "agent/flow/exchange.h"
 #include "agent/flow/names.h"
+#include "agent/proto/fcgi.h"
 #include "agent/proto/http1.h"
 
 enum conn_phase {
         CONN_CONNECTING, /* connect(2) has not answered yet */
         CONN_OPEN,       /* established; the protocol is not known yet */
         CONN_HTTP1,
+        CONN_FCGI,
         CONN_OPAQUE, /* hands off for good */
 };
 
@@ -31,7 +33,10 @@ struct out_scratch;
 
 struct direction {
         _Atomic uint32_t busy; /* try-lock */
-        struct http1 parser;
+        union {
+                struct http1 parser;
+                struct fcgi fcgi; /* of a connection that is fcgi */
+        };
 };
 
 struct conn {
@@ -46,6 +51,7 @@ struct conn {
         _Atomic uint32_t setup_told; /* its set-up was told or needs no telling */
         bool eof;                    /* the peer ended the stream */
         bool spoke_http;             /* a request head went out whole */
+        bool fcgi;                   /* FastCGI, not HTTP */
         bool peeked;                 /* the host looked at bytes before it took them */
         bool tcp;
         uint8_t role;                 /* enum conn_role */
@@ -84,6 +90,17 @@ static inline enum conn_phase conn_phase(const struct conn *conn)
 {
         return (enum conn_phase)atomic_load_explicit(&conn->phase, memory_order_acquire);
 }
+
+/* Of a protocol that we follow? */
+static inline bool conn_speaks(const struct conn *conn)
+{
+        enum conn_phase phase = conn_phase(conn);
+
+        return phase == CONN_HTTP1 || phase == CONN_FCGI;
+}
+
+/* Its first bytes are FastCGI: the parsers become that. */
+void conn_becomes_fcgi(struct conn *conn);
 
 /* A forked child uses its parent's connection: it becomes the child's when nothing is under way, opaque
  * otherwise. */
@@ -131,6 +148,9 @@ static inline void direction_leave(struct direction *direction)
  * side only. */
 struct exchange_outcome;
 void conn_answered(struct conn *conn, const struct exchange_outcome *outcome);
+/* The same for one that may not be the oldest. */
+void conn_exchange_answered(struct conn *conn, struct exchange *exchange,
+                            const struct exchange_outcome *outcome);
 /* No response will come any more: what waits ends with what is known of the connection. */
 void conn_unanswered(struct conn *conn, const struct exchange_outcome *outcome);
 
@@ -138,6 +158,8 @@ void conn_unanswered(struct conn *conn, const struct exchange_outcome *outcome);
 bool conn_queue_push(struct conn *conn, struct exchange *exchange);
 bool conn_queue_withdraw(struct conn *conn, struct exchange *exchange);
 struct exchange *conn_queue_first(struct conn *conn);
+/* The oldest FastCGI request with that id that is not answered, or NULL. Responses' side. */
+struct exchange *conn_queue_find(struct conn *conn, uint16_t id);
 void conn_queue_pop(struct conn *conn);
 
 /* --- conn_table.c: descriptor -> connection; all Context: signal --- */

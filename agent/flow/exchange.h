@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "agent/base/limits.h"
+#include "agent/proto/fcgi.h"
 #include "agent/proto/http1.h"
 #include "agent/trace/scope.h"
 
@@ -46,9 +47,13 @@ struct exchange {
         _Atomic int open_slot; /* of home_open(), OPEN_NONE, or OPEN_OVER */
         struct http1_span text_at[HTTP1_TEXTS];
         _Atomic uint64_t request; /* server side: its number as a cause; client side: see decision */
+        uint16_t fcgi_id;         /* FastCGI: its request id; 0: HTTP */
+        bool https;               /* FastCGI: what the web server was asked by */
         uint32_t forks;           /* server side: process_forks() when its head was read */
 
         /* Written by the incoming side. */
+        bool done; /* told, but an older one keeps it in the queue */
+        struct fcgi_reply reply;
         uint16_t status;
         uint8_t response_minor;
 

@@ -15,7 +15,10 @@ struct insert {
 struct out_scratch {
         uint64_t slab_link;
         uint32_t index;
-        struct http1 before;                            /* parser as it was before this call ... */
+        union {
+                struct http1 http1;
+                struct fcgi fcgi;
+        } before;                                       /* parser as it was before this call ... */
         struct cause_opening opening;                   /* ... and what its connection's was ... */
         struct exchange *sending;                       /* ... and the request that was under way, ... */
         bool sending_head_done;                         /* ... as far as it was */

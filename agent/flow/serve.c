@@ -9,6 +9,7 @@
 #include "agent/base/load.h"
 #include "agent/base/sys.h"
 #include "agent/config/config.h"
+#include "agent/flow/fcgi_flow.h"
 #include "agent/flow/glob.h"
 #include "agent/flow/to_span.h"
 #include "agent/process.h"
@@ -60,12 +61,12 @@ static bool on_begin(void *ctx, struct http1 *parser, size_t at, char **ret_text
 }
 
 /* What the request came in with. Return: invalid ids when that is nothing, or too much, or not valid. */
-static struct trace_context read_context(struct exchange *exchange, const struct http1_head *head)
+static struct trace_context read_context(struct exchange *exchange, unsigned contexts)
 {
         struct slice state = exchange_text(exchange, HTTP1_TRACESTATE);
         struct trace_context context = {.tracestate = SLICE_NULL};
 
-        if (head->traceparent_count != 1 ||
+        if (contexts != 1 ||
             !traceparent_parse(exchange_text(exchange, HTTP1_TRACEPARENT), &context))
                 return (struct trace_context){.tracestate = SLICE_NULL};
         if (tracestate_check(state))
@@ -150,19 +151,12 @@ static bool on_blank(void *ctx, struct http1 *parser, size_t at)
         return true;
 }
 
-static bool on_head(void *ctx, struct http1 *parser, size_t at)
+/* Its context and whether it is recorded. Return: what it came in with, trusted or not. */
+static struct trace_context decide(struct exchange *exchange, unsigned contexts)
 {
-        struct serve_call *call = ctx;
-        struct exchange *exchange = call->conn->sending;
-        struct trace_context incoming;
+        struct trace_context incoming = read_context(exchange, contexts);
         bool trusted = config_now.trust_inbound;
 
-        memcpy(exchange->text_at, parser->head.text, sizeof(exchange->text_at));
-        exchange->minor = parser->head.minor;
-        exchange->is_head = slice_eq(exchange_text(exchange, HTTP1_METHOD), SLICE("HEAD"));
-        exchange->is_connect = parser->head.connect;
-        exchange->forks = process_forks();
-        incoming = read_context(exchange, &parser->head);
         scope_serve(&exchange->decision, trusted ? &incoming : NULL);
         if (trusted && exchange_text(exchange, HTTP1_BAGGAGE).len <= LIMIT_BAGGAGE)
                 exchange->decision.baggage = exchange_text(exchange, HTTP1_BAGGAGE);
@@ -171,16 +165,47 @@ static bool on_head(void *ctx, struct http1 *parser, size_t at)
                 exchange->decision.context.flags &= (uint8_t)~TRACE_FLAG_SAMPLED;
         }
         exchange->decided = exchange->traced = true;
-        remember_local(call->conn, call->fd);
-        open_cause(exchange, &incoming, mark(call, exchange, &parser->head));
+        return incoming;
+}
+
+static void show(struct conn *conn, struct exchange *exchange)
+{
         exchange->head_done = true;
-        call->conn->spoke_http = true;
+        conn->spoke_http = true;
         if (!exchange->decision.sampled) {
                 stat_add(STAT_SPANS_UNSAMPLED, 1);
-                return true;
+                return;
         }
         home_prepare();
-        to_span_open(call->conn, exchange);
+        to_span_open(conn, exchange);
+}
+
+void serve_arrived(struct conn *conn, struct exchange *exchange, int fd, unsigned contexts)
+{
+        struct trace_context incoming;
+
+        exchange->forks = process_forks();
+        incoming = decide(exchange, contexts);
+        remember_local(conn, fd);
+        open_cause(exchange, &incoming, false);
+        show(conn, exchange);
+}
+
+static bool on_head(void *ctx, struct http1 *parser, size_t at)
+{
+        struct serve_call *call = ctx;
+        struct exchange *exchange = call->conn->sending;
+        struct trace_context incoming;
+
+        memcpy(exchange->text_at, parser->head.text, sizeof(exchange->text_at));
+        exchange->minor = parser->head.minor;
+        exchange->is_head = slice_eq(exchange_text(exchange, HTTP1_METHOD), SLICE("HEAD"));
+        exchange->is_connect = parser->head.connect;
+        exchange->forks = process_forks();
+        incoming = decide(exchange, parser->head.traceparent_count);
+        remember_local(call->conn, call->fd);
+        open_cause(exchange, &incoming, mark(call, exchange, &parser->head));
+        show(call->conn, exchange);
         return true;
 }
 
@@ -203,10 +228,15 @@ void serve_in_bytes(struct conn *conn, int fd, struct slice bytes, struct serve_
         uint32_t open = CONN_OPEN;
 
         if (conn_phase(conn) == CONN_OPEN && http1_guess(bytes, HTTP1_REQUESTS) == PROTO_NO) {
-                conn_opaque(conn, STAT_OPAQUE_UNKNOWN);
-                return;
+                if (fcgi_guess(bytes, FCGI_REQUESTS) == PROTO_NO) {
+                        conn_opaque(conn, STAT_OPAQUE_UNKNOWN);
+                        return;
+                }
+                conn_becomes_fcgi(conn);
         }
-        (void)atomic_compare_exchange_strong(&conn->phase, &open, CONN_HTTP1);
+        (void)atomic_compare_exchange_strong(&conn->phase, &open, conn->fcgi ? CONN_FCGI : CONN_HTTP1);
+        if (conn_phase(conn) == CONN_FCGI)
+                fcgi_flow_requests(conn, fd, bytes, now_ns);
         if (conn_phase(conn) == CONN_HTTP1 &&
             http1_feed(&conn->in.parser, bytes, &sink) != (long)bytes.len)
                 conn_opaque(conn, STAT_OPAQUE_ERROR);
@@ -214,10 +244,12 @@ void serve_in_bytes(struct conn *conn, int fd, struct slice bytes, struct serve_
 
 void serve_in_unseen(struct conn *conn, uint64_t n)
 {
-        struct serve_call call = {.conn = conn};
+        struct serve_call call = {.conn = conn, .fd = -1};
         struct http1_sink sink = {on_begin, on_blank, on_head, on_end, &call};
 
-        if (conn_phase(conn) == CONN_OPEN || !http1_skip(&conn->in.parser, n, &sink))
+        if (conn_phase(conn) == CONN_FCGI)
+                fcgi_flow_requests_unseen(conn, n);
+        else if (conn_phase(conn) == CONN_OPEN || !http1_skip(&conn->in.parser, n, &sink))
                 conn_opaque(conn, STAT_OPAQUE_UNSEEN);
 }
 

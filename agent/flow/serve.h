@@ -33,6 +33,14 @@ struct conn *serve_new(const struct sockaddr *addr, socklen_t len);
  */
 void serve_in_bytes(struct conn *conn, int fd, struct slice bytes, struct serve_mark *mark, uint64_t now_ns);
 
+/**
+ * serve_arrived() - a request's head is known: its texts are in the exchange
+ * @contexts: how many context headers it has
+ *
+ * Its ids are decided, it is open for the parent rule, and its span is shown. Context: hook.
+ */
+void serve_arrived(struct conn *conn, struct exchange *exchange, int fd, unsigned contexts);
+
 /* @n bytes arrived and went where we cannot look. */
 void serve_in_unseen(struct conn *conn, uint64_t n);
 

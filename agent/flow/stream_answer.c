@@ -2,6 +2,7 @@
 /* Responses: each belongs to the oldest request that waits. They come in on a client's connection and go out on
  * a server's. */
 #include "agent/base/clock.h"
+#include "agent/flow/fcgi_flow.h"
 #include "agent/flow/stream.h"
 #include "agent/flow/to_span.h"
 
@@ -83,6 +84,8 @@ void stream_answer_bytes(struct conn *conn, struct slice bytes, uint64_t now_ns)
                 answer_first(conn);
                 return;
         }
+        if (conn_phase(conn) == CONN_FCGI)
+                fcgi_flow_answers(conn, bytes, now_ns);
         while (bytes.len && conn_phase(conn) == CONN_HTTP1) {
                 long used = http1_feed(parser_of(conn), bytes, &sink);
 
@@ -101,6 +104,8 @@ void stream_answer_unseen(struct conn *conn, uint64_t n, uint64_t now_ns)
 
         if (conn_phase(conn) == CONN_OPEN)
                 answer_first(conn);
+        else if (conn_phase(conn) == CONN_FCGI)
+                fcgi_flow_answers_unseen(conn, n);
         else if (!http1_skip(parser_of(conn), n, &sink) || call.unprovoked)
                 conn_opaque(conn, STAT_OPAQUE_UNSEEN);
 }

@@ -11,23 +11,13 @@
 #include "agent/base/guard.h"
 #include "agent/base/load.h"
 #include "agent/base/sys.h"
-#include "agent/flow/inject.h"
-#include "agent/flow/stream.h"
+#include "agent/flow/out_call.h"
 #include "agent/flow/to_span.h"
-#include "agent/ring/home.h"
-#include "agent/trace/traceparent.h"
 
 #define PAGE 4096
 
-struct out_call {
-        struct out_plan *plan;
-        size_t base; /* of the iovec being fed, in the host's bytes */
-        uint64_t now_ns;
-        bool again; /* second pass: meet the same requests, decide nothing */
-};
-
 /* A request begins: the exchange that it will be. */
-static struct exchange *open_exchange(struct out_call *call)
+struct exchange *out_open_exchange(struct out_call *call)
 {
         struct out_scratch *scratch = call->plan->scratch;
         struct exchange *exchange;
@@ -50,146 +40,38 @@ static struct exchange *open_exchange(struct out_call *call)
         return exchange;
 }
 
-static bool on_begin(void *ctx, struct http1 *parser, size_t at, char **ret_text, uint16_t *ret_max,
-                     bool *ret_head_request, bool *ret_connect_request)
-{
-        struct out_call *call = ctx;
-        struct exchange *exchange = call->plan->scratch ? open_exchange(call) : NULL;
-
-        if (!exchange)
-                return false;
-        call->plan->conn->sending = exchange;
-        *ret_text = exchange->text;
-        *ret_max = sizeof(exchange->text);
-        return true;
-}
-
-/* The request goes out as it is, unrecorded. */
-static void respect(struct exchange *exchange)
+void out_respect(struct exchange *exchange)
 {
         exchange->traced = false;
         stat_add(STAT_SPANS_RESPECTED, 1);
 }
 
-/* How far before its blank line the head's context value begins. */
-static size_t context_back(const struct http1 *parser)
+static bool feed_piece(struct out_call *call, struct slice bytes)
 {
-        return parser->head_len - parser->head.traceparent_from;
+        return call->plan->conn->fcgi ? fcgi_out_feed(call, bytes) : http1_out_feed(call, bytes);
 }
 
-/* Is the head's context one that the program passes on from a request of its own, and still to be sent? */
-static bool passed_on(const struct http1 *parser, size_t blank_at, struct trace_context *ret_header)
+static bool skip(struct out_call *call, uint64_t n)
 {
-        uint64_t request;
-
-        if (parser->head.traceparent_count != 1 || context_back(parser) > blank_at ||
-            !traceparent_parse(http1_text_get(parser, HTTP1_TRACEPARENT), ret_header))
-                return false;
-        request = cause_by_header(ret_header);
-        return request != CAUSE_NONE && request != CAUSE_UNKNOWN;
+        return call->plan->conn->fcgi ? fcgi_out_skip(call, n) : http1_out_skip(call, n);
 }
 
-static void decide(struct conn *conn, struct exchange *exchange, const struct http1 *parser, size_t blank_at)
+/* Bytes that can leave without the parser. */
+static uint64_t body_left(const struct conn *conn)
 {
-        struct cause_departure departure = {.method = http1_text_get(parser, HTTP1_METHOD),
-                                            .target = http1_text_get(parser, HTTP1_TARGET),
-                                            .opening = &conn->opening};
-
-        exchange->decided = true;
-        exchange->replaces = parser->head.traceparent_count > 0;
-        if (exchange->replaces && !passed_on(parser, blank_at, &departure.header)) {
-                respect(exchange);
-                return;
-        }
-        scope_decide(&exchange->decision, &departure, &exchange->carry);
-        if (exchange->replaces && exchange->decision.rung != CAUSE_BY_HEADER) { /* it ended just now */
-                respect(exchange);
-                return;
-        }
-        exchange->traced = true;
-        if (exchange->decision.sampled)
-                home_prepare();
-        else
-                stat_add(STAT_SPANS_UNSAMPLED, 1);
-        inject_compose(exchange, &parser->head);
-}
-
-static void insert(struct out_scratch *scratch, struct exchange *exchange, const struct http1 *parser,
-                   size_t blank_at)
-{
-        const struct http1_head *head = &parser->head;
-        struct insert *insert = &scratch->inserts[scratch->insert_count];
-
-        /* What did not leave when it was decided about may have left by now, or be another head's. */
-        if (head->traceparent_count != exchange->replaces ||
-            (exchange->replaces && context_back(parser) > blank_at)) {
-                respect(exchange);
-                return;
-        }
-        *insert = (struct insert){.at = blank_at, .exchange = exchange};
-        if (exchange->replaces) {
-                insert->at -= context_back(parser);
-                insert->remove = head->traceparent_end - head->traceparent_from;
-        }
-        scratch->insert_count++;
-}
-
-static bool on_blank(void *ctx, struct http1 *parser, size_t at)
-{
-        struct out_call *call = ctx;
-        struct conn *conn = call->plan->conn;
-        struct exchange *exchange = conn->sending;
-
-        if (call->again)
-                return true;
-        if (!exchange->decided)
-                decide(conn, exchange, parser, call->base + at);
-        if (exchange->traced && exchange->inject == INJECT_NONE)
-                insert(call->plan->scratch, exchange, parser, call->base + at);
-        return true;
-}
-
-static bool on_head(void *ctx, struct http1 *parser, size_t at)
-{
-        struct out_call *call = ctx;
-        struct exchange *exchange = call->plan->conn->sending;
-
-        memcpy(exchange->text_at, parser->head.text, sizeof(exchange->text_at));
-        exchange->minor = parser->head.minor;
-        exchange->is_head = slice_eq(exchange_text(exchange, HTTP1_METHOD), SLICE("HEAD"));
-        exchange->is_connect = parser->head.connect;
-        exchange->head_done = true;
-        return true;
-}
-
-static bool on_end(void *ctx, struct http1 *parser, size_t at)
-{
-        struct out_call *call = ctx;
-
-        call->plan->conn->sending->request_done = true;
-        call->plan->conn->sending = NULL;
-        return true;
-}
-
-static struct http1_sink sink_for(struct out_call *call)
-{
-        return (struct http1_sink){on_begin, on_blank, on_head, on_end, call};
+        return conn->fcgi ? fcgi_body_left(&conn->out.fcgi) : http1_body_left(&conn->out.parser);
 }
 
 /* The first @len of the host's bytes through the parser. Return: false when it is lost. */
 static bool feed(struct out_call *call, size_t len)
 {
         struct out_plan *plan = call->plan;
-        struct http1_sink sink = sink_for(call);
 
         call->base = 0;
         for (int i = 0; i < plan->host_iovcnt && call->base < len; i++) {
                 size_t piece = MIN(plan->host_iov[i].iov_len, len - call->base);
-                long used = piece ? http1_feed(&plan->conn->out.parser,
-                                               slice_make(plan->host_iov[i].iov_base, piece), &sink)
-                                  : 0;
 
-                if (used != (long)piece)
+                if (piece && !feed_piece(call, slice_make(plan->host_iov[i].iov_base, piece)))
                         return false;
                 call->base += piece;
         }
@@ -220,8 +102,8 @@ static bool readable(const struct out_plan *plan)
         return true;
 }
 
-/* Could the host's first bytes be a request? */
-static bool looks_like_http(const struct out_plan *plan)
+/* Could the host's first bytes be a request? Return: CONN_HTTP1, CONN_FCGI or CONN_OPAQUE. */
+static enum conn_phase guess(const struct out_plan *plan)
 {
         char first[64];
         size_t len = 0;
@@ -232,7 +114,20 @@ static bool looks_like_http(const struct out_plan *plan)
                 memcpy(first + len, piece ? plan->host_iov[i].iov_base : "", piece);
                 len += piece;
         }
-        return http1_guess(slice_make(first, len), HTTP1_REQUESTS) != PROTO_NO;
+        if (http1_guess(slice_make(first, len), HTTP1_REQUESTS) != PROTO_NO)
+                return CONN_HTTP1;
+        return fcgi_guess(slice_make(first, len), FCGI_REQUESTS) != PROTO_NO ? CONN_FCGI : CONN_OPAQUE;
+}
+
+/* The connection's first bytes. Return: false when they are of no protocol that we know. */
+static bool begins(const struct out_plan *plan)
+{
+        struct conn *conn = plan->conn;
+        enum conn_phase protocol = guess(plan);
+
+        if (protocol == CONN_FCGI && !conn->fcgi)
+                conn_becomes_fcgi(conn);
+        return protocol == (conn->fcgi ? CONN_FCGI : CONN_HTTP1);
 }
 
 /* Not a protocol that we know, and never will be. */
@@ -254,14 +149,17 @@ static bool plan_heads(struct out_plan *plan)
         plan->scratch = out_scratch_new();
         if (!plan->scratch)
                 return give_up(conn, STAT_OPAQUE_UNSEEN);
-        plan->scratch->before = conn->out.parser;
+        if (conn->fcgi)
+                plan->scratch->before.fcgi = conn->out.fcgi;
+        else
+                plan->scratch->before.http1 = conn->out.parser;
         plan->scratch->opening = conn->opening;
         plan->scratch->sending = conn->sending;
         plan->scratch->sending_head_done = conn->sending && conn->sending->head_done;
         /* A wait that ran out before the request was not for its answer. */
         atomic_store_explicit(&conn->timed_out, 0, memory_order_relaxed);
         /* Before the call, not after: another thread may read the response before we are back. */
-        (void)atomic_compare_exchange_strong(&conn->phase, &open, CONN_HTTP1);
+        (void)atomic_compare_exchange_strong(&conn->phase, &open, conn->fcgi ? CONN_FCGI : CONN_HTTP1);
         if (!feed(&call, plan->host_len))
                 (void)give_up(conn, STAT_OPAQUE_ERROR); /* what was planned for earlier heads stands */
         if (plan->scratch->insert_count == 0)
@@ -300,13 +198,13 @@ bool stream_out_plan(struct out_plan *ret_plan, struct conn *conn, const struct 
         plan->host_len = total_len(iov, iovcnt);
         if (plan->host_len == 0)
                 goto pass;
-        if (conn_phase(conn) == CONN_HTTP1 && http1_body_left(&conn->out.parser) >= plan->host_len)
+        if (conn_speaks(conn) && body_left(conn) >= plan->host_len)
                 return true;
         if (!readable(plan)) {
                 (void)give_up(conn, STAT_OPAQUE_UNSEEN);
                 goto pass;
         }
-        if (conn_phase(conn) != CONN_HTTP1 && !looks_like_http(plan)) {
+        if (!conn_speaks(conn) && !begins(plan)) {
                 (void)give_up(conn, STAT_OPAQUE_UNKNOWN);
                 goto pass;
         }
@@ -324,7 +222,10 @@ static void rewind_to(struct out_plan *plan, size_t accepted)
         struct out_call call = {.plan = plan, .again = true};
         struct conn *conn = plan->conn;
 
-        conn->out.parser = scratch->before;
+        if (conn->fcgi)
+                conn->out.fcgi = scratch->before.fcgi;
+        else
+                conn->out.parser = scratch->before.http1;
         conn->sending = scratch->sending;
         if (conn->sending) {
                 conn->sending->head_done = scratch->sending_head_done;
@@ -384,12 +285,11 @@ static bool breaks_connection(int error)
 static void commit_body(struct out_plan *plan, size_t n)
 {
         struct out_call call = {.plan = plan};
-        struct http1_sink sink = sink_for(&call);
         struct exchange *exchange = plan->conn->sending;
 
         if (exchange)
                 pay(exchange);
-        if (!http1_skip(&plan->conn->out.parser, n, &sink))
+        if (!skip(&call, n))
                 conn_opaque(plan->conn, STAT_OPAQUE_ERROR);
         if (exchange && exchange->request_done)
                 exchange_drop(exchange);
@@ -423,7 +323,8 @@ ssize_t stream_out_commit(struct out_plan *plan, ssize_t n, int error)
                 uint32_t open = CONN_OPEN;
 
                 conn_established(conn, clock_mono_ns());
-                (void)atomic_compare_exchange_strong(&conn->phase, &open, CONN_HTTP1);
+                (void)atomic_compare_exchange_strong(&conn->phase, &open,
+                                                     conn->fcgi ? CONN_FCGI : CONN_HTTP1);
         }
         if (plan->scratch)
                 result = commit_heads(plan, n, error);
@@ -478,7 +379,7 @@ void stream_out_unseen(struct conn *conn, uint64_t n)
                 conn_opaque(conn, STAT_OPAQUE_CONTENTION);
                 return;
         }
-        if (http1_body_left(&conn->out.parser) >= n)
+        if (conn_speaks(conn) && body_left(conn) >= n)
                 commit_body(&plan, n);
         else
                 (void)give_up(conn, STAT_OPAQUE_UNSEEN);

@@ -67,8 +67,11 @@ static void exchange_span(struct span *span, const struct conn *conn, const stru
         span_add_str(span, SEMCONV_RAW_TARGET, exchange_text(exchange, HTTP1_TARGET));
         span_add_str(span, SEMCONV_RAW_HOST, exchange_text(exchange, HTTP1_HOST));
         span_add_str(span, SEMCONV_USER_AGENT_ORIGINAL, exchange_text(exchange, HTTP1_USER_AGENT));
-        span_add_str(span, SEMCONV_RAW_SCHEME, SLICE("http"));
-        span_add_int(span, SEMCONV_RAW_HTTP_VERSION, minor ? 11 : 10);
+        span_add_str(span, SEMCONV_RAW_SCHEME, exchange->https ? SLICE("https") : SLICE("http"));
+        if (exchange->fcgi_id)
+                span_add_str(span, SEMCONV_NETWORK_PROTOCOL_NAME, SLICE("fastcgi"));
+        else
+                span_add_int(span, SEMCONV_RAW_HTTP_VERSION, minor ? 11 : 10);
         add_peer(span, &conn->peer);
 }
 

@@ -201,7 +201,8 @@ static bool waker_begin(uint64_t now_mono_ns)
         uint64_t since = atomic_load(&home.waker_since_ns);
         uint32_t self = (uint32_t)sys_gettid();
 
-        /* Signed: somebody may have begun after our clock was read. Ourselves: a signal handler jumped out. */
+        /* Signed: somebody may have begun after our clock was read. Ourselves: a signal handler jumped out.
+         */
         if (since && (int64_t)(now_mono_ns - since) < WAKER_GONE_NS && atomic_load(&home.waker) != self)
                 return false;
         if (!atomic_compare_exchange_strong(&home.waker_since_ns, &since, now_mono_ns))

@@ -58,7 +58,8 @@ extern void (*home_ring_made)(void);
  * hook. */
 extern void (*home_closing)(int status);
 
-/* Is that before the host's own exit handlers, since the thread uses libraries that have some? Context: signal. */
+/* Is that before the host's own exit handlers, since the thread uses libraries that have some? Context:
+ * signal. */
 bool home_closes_early(void);
 
 /**

@@ -102,7 +102,7 @@ static void bytes_came(struct conn *conn, int fd, const struct iovec *iov, int i
 static void end_of_stream(struct conn *conn, uint64_t now_ns)
 {
         conn->eof = true;
-        if (conn->role == CONN_SERVER || conn_phase(conn) != CONN_HTTP1)
+        if (conn->role == CONN_SERVER || !conn_speaks(conn))
                 return; /* a server may answer what it has */
         stream_answer_eof(conn, now_ns);
         conn_unanswered(conn, &(struct exchange_outcome){.end_ns = now_ns, .truncated = true});

@@ -13,9 +13,9 @@ enum name { NAME_PARENT, NAME_STATE, NAME_BAGGAGE, NAME_PROCESS, NAMES };
 static const char *const names[NAMES] = {"TRACEPARENT=", "TRACESTATE=", "BAGGAGE=", CARRY_PROCESS "="};
 
 /* "NAME=value" of each, with its end. */
-#define TEXT_MAX                                                                      \
-        (sizeof("TRACEPARENT=") + TRACEPARENT_LEN + sizeof("TRACESTATE=") +           \
-         LIMIT_TRACESTATE + sizeof("BAGGAGE=") + LIMIT_BAGGAGE + sizeof(CARRY_PROCESS "=") + CARRY_PROCESS_MAX)
+#define TEXT_MAX                                                                               \
+        (sizeof("TRACEPARENT=") + TRACEPARENT_LEN + sizeof("TRACESTATE=") + LIMIT_TRACESTATE + \
+         sizeof("BAGGAGE=") + LIMIT_BAGGAGE + sizeof(CARRY_PROCESS "=") + CARRY_PROCESS_MAX)
 
 /* Strings of an environment lie close together: the kernel is asked once for each page. */
 struct reader {

@@ -11,7 +11,7 @@
 #include "agent/ring/home.h"
 #include "agent/trace/scope.h"
 
-#define LIBRARY   "libotel-preload.so"
+#define LIBRARY    "libotel-preload.so"
 #define PATH_SHOWN 1500 /* bytes of a path that leave an open span its room */
 
 enum state { STATE_NONE, STATE_RUNS, STATE_ENDED };

@@ -28,7 +28,8 @@ void process_span_forked(void);
 bool process_span_runs(void);
 
 /**
- * process_span_show() - something comes that refers to this span: should the process be killed, it must be there
+ * process_span_show() - something comes that refers to this span: should the process be killed, it must be
+ * there
  *
  * Context: hook.
  */

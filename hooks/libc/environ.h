@@ -24,10 +24,10 @@ void environ_on_stack(struct environ_pass *pass, void *memory);
 void environ_end(struct environ_pass *pass);
 
 /* ENVIRON_PASS() - fill @pass; @replaced: for exec. The memory lives as long as the calling function. */
-#define ENVIRON_PASS(pass, envp, replaced)                             \
-        do {                                                           \
-                size_t room_ = environ_begin(pass, envp, replaced);    \
-                                                                       \
-                if (UNLIKELY(room_ != 0))                              \
-                        environ_on_stack(pass, alloca(room_));         \
+#define ENVIRON_PASS(pass, envp, replaced)                          \
+        do {                                                        \
+                size_t room_ = environ_begin(pass, envp, replaced); \
+                                                                    \
+                if (UNLIKELY(room_ != 0))                           \
+                        environ_on_stack(pass, alloca(room_));      \
         } while (0)

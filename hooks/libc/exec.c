@@ -11,16 +11,16 @@
 #include "hooks/libc/environ.h"
 
 /* @call passes pass_.envp on. It returns only when it fails. */
-#define EXEC(environment, call)                            \
-        ({                                                 \
-                struct environ_pass pass_;                 \
-                int result_;                               \
-                                                           \
-                lifecycle_stop();                          \
-                ENVIRON_PASS(&pass_, environment, true);   \
-                result_ = (call);                          \
-                environ_end(&pass_);                       \
-                result_;                                   \
+#define EXEC(environment, call)                          \
+        ({                                               \
+                struct environ_pass pass_;               \
+                int result_;                             \
+                                                         \
+                lifecycle_stop();                        \
+                ENVIRON_PASS(&pass_, environment, true); \
+                result_ = (call);                        \
+                environ_end(&pass_);                     \
+                result_;                                 \
         })
 
 /* Where libc would take the environment itself: it does, unless we have another. */

@@ -4,8 +4,8 @@
 #include "hooks/hook.h"
 
 /*
- * A return from main, and error() and the like, end in libc's own exit(), which we do not see: an exit handler
- * is told its status. Registered by main, it comes before the libraries' destructors.
+ * A return from main, and error() and the like, end in libc's own exit(), which we do not see: an exit
+ * handler is told its status. Registered by main, it comes before the libraries' destructors.
  */
 static int (*host_main)(int, char **, char **);
 
@@ -20,8 +20,9 @@ static int main_with_end(int argc, char **argv, char **envp)
         return host_main(argc, argv, envp);
 }
 
-HOOK_EXPORT int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv, void (*init)(void),
-                                  void (*fini)(void), void (*rtld_fini)(void), void *stack_end)
+HOOK_EXPORT int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv,
+                                  void (*init)(void), void (*fini)(void), void (*rtld_fini)(void),
+                                  void *stack_end)
 {
         if (lifecycle_minds_status()) {
                 host_main = main;

@@ -159,7 +159,8 @@ static FILE *open_stream(struct stream *stream, const char *command, const struc
         return file;
 }
 
-/* With the lock held, as libc holds one: no child may be born between a stream's birth and its registration. */
+/* With the lock held, as libc holds one: no child may be born between a stream's birth and its registration.
+ */
 static FILE *open_locked(const char *command, const char *modes, char *const *envp)
 {
         bool wanted = (envp != environ || streams.ours) && shell_takes(command);

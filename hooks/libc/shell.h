@@ -24,7 +24,8 @@ struct shell_lock {
 void shell_lock(struct shell_lock *lock);
 void shell_unlock(struct shell_lock *lock);
 
-/* waitpid() until the child has ended; no cancellation point. Return: its id, or -1 with errno. Context: hook. */
+/* waitpid() until the child has ended; no cancellation point. Return: its id, or -1 with errno. Context:
+ * hook. */
 pid_t shell_wait(pid_t pid, int *ret_status);
 
 /* If @file was opened by popen(): take it out of the list. *ret_pid is 0 for one that libc opened.

@@ -2,15 +2,15 @@
 /* Nothing of ours happens in the child; its program gets the context in its environment. */
 #include "hooks/libc/environ.h"
 
-#define SPAWN(envp, call)                               \
-        ({                                              \
-                struct environ_pass pass_;              \
-                int error_;                             \
-                                                        \
-                ENVIRON_PASS(&pass_, envp, false);      \
-                error_ = (call);                        \
-                environ_end(&pass_);                    \
-                error_;                                 \
+#define SPAWN(envp, call)                          \
+        ({                                         \
+                struct environ_pass pass_;         \
+                int error_;                        \
+                                                   \
+                ENVIRON_PASS(&pass_, envp, false); \
+                error_ = (call);                   \
+                environ_end(&pass_);               \
+                error_;                            \
         })
 
 HOOK_EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,

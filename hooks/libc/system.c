@@ -115,12 +115,14 @@ static void cancelled(void *arg)
         environ_end(call->pass);
 }
 
-/* A cancellation point. These two are libpthread's in older glibc: where there are none, nobody can cancel. */
+/* A cancellation point. These two are libpthread's in older glibc: where there are none, nobody can cancel.
+ */
 static int wait_for_shell(struct call *call)
 {
         void (*push)(struct _pthread_cleanup_buffer *, void (*)(void *), void *) =
                 (__typeof__(push))real_find("_pthread_cleanup_push");
-        void (*pop)(struct _pthread_cleanup_buffer *, int) = (__typeof__(pop))real_find("_pthread_cleanup_pop");
+        void (*pop)(struct _pthread_cleanup_buffer *, int) =
+                (__typeof__(pop))real_find("_pthread_cleanup_pop");
         struct _pthread_cleanup_buffer buffer;
         bool covered = push && pop;
         int status = -1;
@@ -169,7 +171,7 @@ HOOK_EXPORT int system(const char *command)
                 return REAL(system)(command);
         ENVIRON_PASS(&pass, environ, false);
         status = is_ours(pass.envp != environ && shell_takes(command)) ? run(&pass, command)
-                                                                      : leave_to_libc(command);
+                                                                       : leave_to_libc(command);
         environ_end(&pass);
         return status;
 }

@@ -56,7 +56,8 @@ HOOK_EXPORT int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
         if (LIKELY(!tap_proc_minds_children()) || options & WNOWAIT)
                 return REAL(waitid)(type, id, info, options);
         result = REAL(waitid)(type, id, asked, options);
-        if (result == 0 && asked->si_pid > 0 && (asked->si_code == CLD_KILLED || asked->si_code == CLD_DUMPED))
+        if (result == 0 && asked->si_pid > 0 &&
+            (asked->si_code == CLD_KILLED || asked->si_code == CLD_DUMPED))
                 tap_proc_child_killed(asked->si_pid, asked->si_status);
         return result;
 }

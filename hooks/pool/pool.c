@@ -186,7 +186,8 @@ HOOK_EXPORT int g_thread_pool_push(struct _GThreadPool *pool, void *data, struct
         return real ? real(pool, data, error) : 0;
 }
 
-HOOK_EXPORT int uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *req, void (*work)(struct uv_work_s *req),
+HOOK_EXPORT int uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *req,
+                              void (*work)(struct uv_work_s *req),
                               void (*after)(struct uv_work_s *req, int status))
 {
         __typeof__(&uv_queue_work) real = FOUND(uv_queue_work);
@@ -204,8 +205,9 @@ HOOK_EXPORT int uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *req, voi
         return error;
 }
 
-HOOK_EXPORT int event_base_once(struct event_base *base, int fd, short events, void (*callback)(int, short, void *),
-                                void *arg, const struct timeval *timeout)
+HOOK_EXPORT int event_base_once(struct event_base *base, int fd, short events,
+                                void (*callback)(int, short, void *), void *arg,
+                                const struct timeval *timeout)
 {
         __typeof__(&event_base_once) real = FOUND(event_base_once);
         struct job *job = real ? job_new((uintptr_t)callback ^ (uintptr_t)arg, event_run) : NULL;

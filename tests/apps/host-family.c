@@ -111,7 +111,8 @@ static const char *command(void)
 {
         static char text[256];
 
-        snprintf(text, sizeof(text), "set -- %s; echo $1 \"${TRACEPARENT-none} ${TRACESTATE-none} ${BAGGAGE-none}\"", way);
+        snprintf(text, sizeof(text),
+                 "set -- %s; echo $1 \"${TRACEPARENT-none} ${TRACESTATE-none} ${BAGGAGE-none}\"", way);
         return text;
 }
 
@@ -134,7 +135,8 @@ static int by_popen(void)
 /* What the caller makes itself stays. */
 static int by_hand(void)
 {
-        char *envp[] = {"TRACEPARENT=00-11111111111111111111111111111111-2222222222222222-01", "TRACESTATE=by=hand", NULL};
+        char *envp[] = {"TRACEPARENT=00-11111111111111111111111111111111-2222222222222222-01",
+                        "TRACESTATE=by=hand", NULL};
         pid_t pid = -1;
         int error = posix_spawn(&pid, "/bin/sh", NULL, NULL, argv_of, envp);
 
@@ -169,8 +171,8 @@ static int by_many(void)
 static int run(void)
 {
         static const char *const forked[] = {
-                [EXECVE] = "execve", [EXECV] = "execv",   [EXECVP] = "execvp",   [EXECVPE] = "execvpe",
-                [EXECL] = "execl",   [EXECLP] = "execlp", [EXECLE] = "execle",   [FEXECVE] = "fexecve",
+                [EXECVE] = "execve",     [EXECV] = "execv",     [EXECVP] = "execvp", [EXECVPE] = "execvpe",
+                [EXECL] = "execl",       [EXECLP] = "execlp",   [EXECLE] = "execle", [FEXECVE] = "fexecve",
                 [EXECVEAT] = "execveat", [SYSCALL] = "syscall",
         };
         static const struct {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* system() and popen() in every corner: results, errno, signals, descriptors. Says the same with and without us. */
+/* system() and popen() in every corner: results, errno, signals, descriptors. Says the same with and without
+ * us. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -14,19 +15,19 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SHOW(call)                                                      \
-        do {                                                            \
-                long result_;                                           \
-                                                                        \
-                errno = 0;                                              \
-                result_ = (long)(call);                                 \
-                printf("%s = %ld, errno %d\n", #call, result_, errno);  \
-                fflush(stdout);                                         \
+#define SHOW(call)                                                     \
+        do {                                                           \
+                long result_;                                          \
+                                                                       \
+                errno = 0;                                             \
+                result_ = (long)(call);                                \
+                printf("%s = %ld, errno %d\n", #call, result_, errno); \
+                fflush(stdout);                                        \
         } while (0)
 
 static volatile sig_atomic_t caught;
 
-static void catch(int signal)
+static void catch (int signal)
 {
         caught++;
 }
@@ -53,8 +54,8 @@ static void show_signals(const char *when)
         sigset_t mask;
 
         (void)sigprocmask(SIG_BLOCK, NULL, &mask); /* only asks */
-        printf("%s: SIGINT %s, SIGQUIT %s, SIGCHLD %s, caught %d\n", when, disposition(SIGINT), disposition(SIGQUIT),
-               sigismember(&mask, SIGCHLD) ? "blocked" : "open", (int)caught);
+        printf("%s: SIGINT %s, SIGQUIT %s, SIGCHLD %s, caught %d\n", when, disposition(SIGINT),
+               disposition(SIGQUIT), sigismember(&mask, SIGCHLD) ? "blocked" : "open", (int)caught);
         caught = 0;
 }
 
@@ -132,7 +133,8 @@ static void cancellation(void)
         await_ignored();
         SHOW(pthread_cancel(thread));
         SHOW(pthread_join(thread, &result));
-        printf("%s, %s\n", result == PTHREAD_CANCELED ? "cancelled" : "ended", time(NULL) - begin < 10 ? "at once" : "late");
+        printf("%s, %s\n", result == PTHREAD_CANCELED ? "cancelled" : "ended",
+               time(NULL) - begin < 10 ? "at once" : "late");
         show_signals("after it");
         SHOW(waitpid(-1, NULL, WNOHANG));
 }

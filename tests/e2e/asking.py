@@ -174,7 +174,7 @@ def check_server(span, done):
         **done.fields,
     }
     wrong = {key: (attributes.get(key), value) for key, value in expected.items() if attributes.get(key) != value}
-    assert not wrong, ask  # (what is there, what should be)
+    assert not wrong, (ask, wrong)  # what is there, what should be
     assert set(attributes) <= ALLOWED, set(attributes) - ALLOWED
     route = done.fields.get("http.route")
     assert (span.name, span.kind) == (f"{ask.method} {route}" if route else ask.method, "SERVER")

@@ -47,6 +47,8 @@ class Site:
         (self.files / "hello.txt").write_text("hello\n")
         (self.files / "x.fail").write_text("")
         (self.files / "big.bin").write_bytes(random.Random(1).randbytes(BIG))
+        for file in self.files.iterdir():
+            os.utime(file, (1e9, 1e9))  # Apache trusts no file that has just been written
         for script in SERVICES.iterdir():
             if script.is_file():
                 shutil.copy(script, self.path)
@@ -192,7 +194,6 @@ def haproxy(site, rules, upstream=None, threads=1, listen=None):
 global
     maxconn 2000
     nbthread {threads}
-    {os.environ.get("HAPROXY_EXTRA", "")}
     {"user nobody" if ROOT else ""}
     {"group nogroup" if ROOT else ""}
 defaults

@@ -86,13 +86,7 @@ def play_both(run, site, plan, act, env=None):
 @pytest.mark.parametrize("name", SERVERS)
 def test_one_span_for_each_request(run, site, spans, name):
     server = SERVERS[name]
-
-    def act(serving):
-        done, same = play(serving.port, conversations(server))
-        if serving.instrumented:
-            run.sink.wait(len(done))  # what dies of a signal takes its own thread along
-        return done, same
-    done = play_both(run, site, server.plan, act)
+    done = play_both(run, site, server.plan, lambda serving: play(serving.port, conversations(server)))
     check_served(spans(len(done)), done)
     assert {one.status for one in done} >= set(server.statuses)
 

@@ -100,6 +100,8 @@ SERVICES = {
     "python": lambda site: [script(site, "w3c.py")],
     "perl": lambda site: [script(site, "w3c.pl")],
     "php": lambda site: [php_server(site, "w3c.php")],
+    "nginx-c": lambda site: [behind := app("w3c-service", "{port}"),
+                             nginx(site, f"location / {{ proxy_pass http://127.0.0.1:{behind.listen}; }}")],
     "nginx-php-fpm": lambda site: fpm_behind_nginx(site, "w3c.php"),
 }
 

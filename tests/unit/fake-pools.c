@@ -38,8 +38,8 @@ EXPORT int uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *req, void (*w
         return 0;
 }
 
-EXPORT int event_base_once(struct event_base *base, int fd, short events, void (*callback)(int, short, void *),
-                           void *arg, const struct timeval *timeout)
+EXPORT int event_base_once(struct event_base *base, int fd, short events,
+                           void (*callback)(int, short, void *), void *arg, const struct timeval *timeout)
 {
         if (fd < -1)
                 return -1;

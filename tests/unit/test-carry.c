@@ -22,7 +22,6 @@ static void setup(void)
         carry = (struct carry){.context = &context, .own_traceparent = OWN, .own_baggage = "own=1"};
 }
 
-
 /* In memory of exactly the size that was asked for. */
 static char *const *made(char *const *envp)
 {
@@ -47,13 +46,13 @@ static const char *joined(char *const *envp)
         return text;
 }
 
-#define CHECK(expected, ...)                                           \
-        do {                                                           \
-                char *before_[] = {__VA_ARGS__, NULL};                 \
-                char *copy_[] = {__VA_ARGS__, NULL};                   \
-                                                                       \
-                ck_assert_str_eq(joined(made(before_)), expected);     \
-                ck_assert_mem_eq(before_, copy_, sizeof(before_));     \
+#define CHECK(expected, ...)                                       \
+        do {                                                       \
+                char *before_[] = {__VA_ARGS__, NULL};             \
+                char *copy_[] = {__VA_ARGS__, NULL};               \
+                                                                   \
+                ck_assert_str_eq(joined(made(before_)), expected); \
+                ck_assert_mem_eq(before_, copy_, sizeof(before_)); \
         } while (0)
 
 START_TEST(test_carry_environ_without_a_context)
@@ -134,8 +133,8 @@ END_TEST
 
 START_TEST(test_carry_environ_knows_names_whole)
 {
-        CHECK("TRACEPARENT\nTRACEPARENTS=1\nXTRACEPARENT=1\ntraceparent=1\nTRACEPARENT=" OURS "\n", "TRACEPARENT",
-              "TRACEPARENTS=1", "XTRACEPARENT=1", "traceparent=1");
+        CHECK("TRACEPARENT\nTRACEPARENTS=1\nXTRACEPARENT=1\ntraceparent=1\nTRACEPARENT=" OURS "\n",
+              "TRACEPARENT", "TRACEPARENTS=1", "XTRACEPARENT=1", "traceparent=1");
 }
 END_TEST
 
@@ -236,12 +235,11 @@ START_TEST(test_carry_environ_value_at_the_end_of_memory)
 }
 END_TEST
 
-UNIT_MAIN_WITH("carry", setup, test_carry_environ_without_a_context,
-               test_carry_environ_adds_what_is_absent,
-          test_carry_environ_of_an_empty_one, test_carry_environ_replaces_what_the_process_came_with,
-          test_carry_environ_respects_what_was_made_by_hand, test_carry_environ_respects_baggage_made_by_hand,
-          test_carry_environ_takes_empty_for_absent, test_carry_environ_when_names_come_twice,
-          test_carry_environ_knows_names_whole, test_carry_environ_hands_the_process_on,
-          test_carry_environ_with_the_longest_values, test_carry_environ_of_many_variables,
-          test_carry_room_of_what_cannot_be_read, test_carry_environ_passes_unreadable_strings_on,
-          test_carry_environ_value_at_the_end_of_memory)
+UNIT_MAIN_WITH("carry", setup, test_carry_environ_without_a_context, test_carry_environ_adds_what_is_absent,
+               test_carry_environ_of_an_empty_one, test_carry_environ_replaces_what_the_process_came_with,
+               test_carry_environ_respects_what_was_made_by_hand,
+               test_carry_environ_respects_baggage_made_by_hand, test_carry_environ_takes_empty_for_absent,
+               test_carry_environ_when_names_come_twice, test_carry_environ_knows_names_whole,
+               test_carry_environ_hands_the_process_on, test_carry_environ_with_the_longest_values,
+               test_carry_environ_of_many_variables, test_carry_room_of_what_cannot_be_read,
+               test_carry_environ_passes_unreadable_strings_on, test_carry_environ_value_at_the_end_of_memory)

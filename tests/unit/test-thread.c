@@ -10,7 +10,6 @@
 #include "tests/unit/fake-pools.h"
 #include "tests/unit/unit.h"
 
-
 static uint64_t seen[4];
 static unsigned seen_count;
 static void *seen_arg;
@@ -286,8 +285,10 @@ START_TEST(test_event_base_once)
 }
 END_TEST
 
-UNIT_MAIN_WITH("thread", setup, test_pthread_create_without_a_request, test_pthread_create_hands_the_request_over,
-               test_pthread_create_that_fails, test_pthread_create_with_little_stack,
-               test_pthread_create_of_threads_that_are_cancelled_at_once, test_g_thread_pool_push_jobs_in_any_order,
-               test_g_thread_pool_push_the_same_data, test_uv_queue_work_both_callbacks,
-               test_uv_queue_work_without_a_second_callback, test_event_base_once)
+UNIT_MAIN_WITH("thread", setup, test_pthread_create_without_a_request,
+               test_pthread_create_hands_the_request_over, test_pthread_create_that_fails,
+               test_pthread_create_with_little_stack,
+               test_pthread_create_of_threads_that_are_cancelled_at_once,
+               test_g_thread_pool_push_jobs_in_any_order, test_g_thread_pool_push_the_same_data,
+               test_uv_queue_work_both_callbacks, test_uv_queue_work_without_a_second_callback,
+               test_event_base_once)

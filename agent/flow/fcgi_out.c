@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Outgoing FastCGI requests: what each says, and where its context goes. */
+#include "agent/base/load.h"
+#include "agent/flow/fcgi_flow.h"
+#include "agent/flow/out_call.h"
+#include "agent/ring/home.h"
+#include "agent/trace/traceparent.h"
+
+static bool on_begin(void *ctx, struct fcgi *parser, uint16_t id, size_t at, char **ret_text,
+                     uint16_t *ret_max)
+{
+        struct out_call *call = ctx;
+        struct exchange *exchange = call->plan->scratch ? out_open_exchange(call) : NULL;
+
+        if (!exchange)
+                return false;
+        exchange->fcgi_id = id;
+        call->plan->conn->sending = exchange;
+        *ret_text = exchange->text;
+        *ret_max = sizeof(exchange->text);
+        return true;
+}
+
+/* Parameters of ours behind the program's: of two with one name the later one counts. */
+static void compose_record(struct exchange *exchange, const struct fcgi *parser)
+{
+        char traceparent[TRACEPARENT_LEN];
+        bool stated = parser->head.text[FCGI_HTTP_TRACESTATE].present;
+        bool carried = parser->head.text[FCGI_HTTP_BAGGAGE].present;
+        const struct fcgi_param params[] = {
+                {SLICE("HTTP_TRACEPARENT"), slice_make(traceparent, sizeof(traceparent))},
+                {SLICE("HTTP_TRACESTATE"), stated ? SLICE_NULL : exchange->decision.context.tracestate},
+                {SLICE("HTTP_BAGGAGE"), carried ? SLICE_NULL : exchange->decision.baggage},
+        };
+
+        traceparent_write(traceparent, &exchange->decision.context);
+        exchange->inject_len =
+                (uint16_t)fcgi_write_param_record(exchange->inject_text, sizeof(exchange->inject_text),
+                                                  parser->head.id, params, ARRAY_LEN(params));
+}
+
+static void compose_value(struct exchange *exchange)
+{
+        traceparent_write(exchange->inject_text, &exchange->decision.context);
+        exchange->inject_len = TRACEPARENT_LEN;
+}
+
+static void decide(struct conn *conn, struct exchange *exchange, const struct fcgi *parser)
+{
+        struct cause_departure departure = {.method = fcgi_text_get(parser, FCGI_REQUEST_METHOD),
+                                            .target = fcgi_text_get(parser, FCGI_REQUEST_URI),
+                                            .opening = &conn->opening};
+        bool foreign = parser->head.traceparent_count > 0;
+
+        exchange->decided = true;
+        if (foreign && (parser->head.traceparent_count > 1 ||
+                        !traceparent_parse(fcgi_text_get(parser, FCGI_HTTP_TRACEPARENT), &departure.header) ||
+                        cause_by_header(&departure.header) == CAUSE_NONE)) {
+                out_respect(exchange);
+                return;
+        }
+        scope_decide(&exchange->decision, &departure, &exchange->carry);
+        exchange->replaces = foreign;
+        exchange->traced = true;
+        if (exchange->decision.sampled)
+                home_prepare();
+        else
+                stat_add(STAT_SPANS_UNSAMPLED, 1);
+}
+
+/* Where the program's own value stands whole in this call's bytes: there; else in a record of its own. */
+static void insert(struct out_call *call, struct exchange *exchange, const struct fcgi *parser, size_t at,
+                   bool here)
+{
+        struct out_scratch *scratch = call->plan->scratch;
+        struct insert *insert = &scratch->inserts[scratch->insert_count];
+        uint64_t from = parser->position - call->base; /* of this call's first byte */
+        bool in_place = exchange->replaces && parser->head.traceparent_whole &&
+                        parser->head.traceparent_at >= from &&
+                        parser->head.text[FCGI_HTTP_TRACEPARENT].len == TRACEPARENT_LEN;
+
+        if (!in_place && !here)
+                return; /* too late: the request goes on without */
+        *insert = (struct insert){.at = call->base + at, .exchange = exchange};
+        if (in_place) {
+                insert->at = (size_t)(parser->head.traceparent_at - from);
+                insert->remove = TRACEPARENT_LEN;
+                compose_value(exchange);
+        } else {
+                compose_record(exchange, parser);
+        }
+        if (exchange->inject_len)
+                scratch->insert_count++;
+}
+
+static bool on_params_end(void *ctx, struct fcgi *parser, uint16_t id, size_t at, bool here)
+{
+        struct out_call *call = ctx;
+        struct conn *conn = call->plan->conn;
+        struct exchange *exchange = conn->sending;
+
+        if (call->again)
+                return true;
+        if (!exchange->decided)
+                decide(conn, exchange, parser);
+        if (exchange->traced && exchange->inject == INJECT_NONE)
+                insert(call, exchange, parser, at, here);
+        return true;
+}
+
+/* The parameters are all that there is to be captured: what follows changes nothing. */
+static bool on_head(void *ctx, struct fcgi *parser, uint16_t id, size_t at)
+{
+        struct out_call *call = ctx;
+        struct exchange *exchange = call->plan->conn->sending;
+
+        fcgi_flow_texts(exchange, &parser->head);
+        exchange->head_done = exchange->request_done = true;
+        call->plan->conn->sending = NULL;
+        return true;
+}
+
+static struct fcgi_sink sink_for(struct out_call *call)
+{
+        return (struct fcgi_sink){
+                .begin = on_begin, .params_end = on_params_end, .head = on_head, .ctx = call};
+}
+
+bool fcgi_out_feed(struct out_call *call, struct slice bytes)
+{
+        struct fcgi_sink sink = sink_for(call);
+
+        return fcgi_feed(&call->plan->conn->out.fcgi, bytes, &sink) == (long)bytes.len;
+}
+
+bool fcgi_out_skip(struct out_call *call, uint64_t n)
+{
+        struct fcgi_sink sink = sink_for(call);
+
+        return fcgi_skip(&call->plan->conn->out.fcgi, n, &sink);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What stream_out.c and the protocols of outgoing requests share; nobody else includes it. Context: hook. */
+#include "agent/flow/inject.h"
+#include "agent/flow/stream.h"
+
+/* One pass over the host's bytes of one outgoing call. */
+struct out_call {
+        struct out_plan *plan;
+        size_t base; /* of the iovec being fed, in the host's bytes */
+        uint64_t now_ns;
+        bool again; /* second pass: meet the same requests, decide nothing */
+};
+
+/* A request begins: the exchange that it will be. Return: NULL: the stream is lost. */
+struct exchange *out_open_exchange(struct out_call *call);
+
+/* The request goes out as it is, unrecorded. */
+void out_respect(struct exchange *exchange);
+
+/* The next bytes, or @n bytes of a body, through the connection's parser. Return: false when it is lost. */
+bool http1_out_feed(struct out_call *call, struct slice bytes);
+bool http1_out_skip(struct out_call *call, uint64_t n);
+bool fcgi_out_feed(struct out_call *call, struct slice bytes);
+bool fcgi_out_skip(struct out_call *call, uint64_t n);
