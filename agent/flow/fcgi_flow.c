@@ -75,7 +75,8 @@ static bool on_head(void *ctx, struct fcgi *parser, uint16_t id, size_t at)
         struct exchange *exchange = call->conn->sending;
 
         fcgi_flow_texts(exchange, &parser->head);
-        serve_arrived(call->conn, exchange, call->fd, parser->head.traceparent_count);
+        /* Of several parameters the last counts; several header fields would be one parameter. */
+        serve_arrived(call->conn, exchange, call->fd, parser->head.traceparent_count ? 1 : 0);
         call->conn->sending = NULL;
         exchange_drop(exchange);
         return true;

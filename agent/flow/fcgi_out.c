@@ -45,22 +45,27 @@ static void compose_value(struct exchange *exchange)
         exchange->inject_len = TRACEPARENT_LEN;
 }
 
+/* Is the context that the program's parameters hold one that it passes on? */
+static bool passed_on(const struct fcgi *parser, struct trace_context *ret_header)
+{
+        return parser->head.traceparent_count == 1 &&
+               traceparent_parse(fcgi_text_get(parser, FCGI_HTTP_TRACEPARENT), ret_header) &&
+               cause_by_header(ret_header) != CAUSE_NONE;
+}
+
 static void decide(struct conn *conn, struct exchange *exchange, const struct fcgi *parser)
 {
         struct cause_departure departure = {.method = fcgi_text_get(parser, FCGI_REQUEST_METHOD),
                                             .target = fcgi_text_get(parser, FCGI_REQUEST_URI),
                                             .opening = &conn->opening};
-        bool foreign = parser->head.traceparent_count > 0;
 
         exchange->decided = true;
-        if (foreign && (parser->head.traceparent_count > 1 ||
-                        !traceparent_parse(fcgi_text_get(parser, FCGI_HTTP_TRACEPARENT), &departure.header) ||
-                        cause_by_header(&departure.header) == CAUSE_NONE)) {
+        exchange->replaces = parser->head.traceparent_count > 0;
+        if (exchange->replaces && !passed_on(parser, &departure.header)) {
                 out_respect(exchange);
                 return;
         }
         scope_decide(&exchange->decision, &departure, &exchange->carry);
-        exchange->replaces = foreign;
         exchange->traced = true;
         if (exchange->decision.sampled)
                 home_prepare();
@@ -68,29 +73,54 @@ static void decide(struct conn *conn, struct exchange *exchange, const struct fc
                 stat_add(STAT_SPANS_UNSAMPLED, 1);
 }
 
+/* Does the value stand whole in this call's bytes? Then *ret_at is its offset there. */
+static bool is_here(const struct out_call *call, const struct fcgi *parser, const struct fcgi_place *place,
+                    size_t *ret_at)
+{
+        uint64_t first = parser->position - call->base; /* of this call's bytes */
+
+        *ret_at = (size_t)(place->at - first);
+        return place->whole && place->at >= first;
+}
+
+/* See http1_out.c: a tracestate without a traceparent makes way for blanks. */
+static void blank_stale_state(struct out_call *call, const struct fcgi *parser)
+{
+        const struct fcgi_head *head = &parser->head;
+        const struct http1_span *text = &head->text[FCGI_HTTP_TRACESTATE];
+        struct insert insert = {.remove = text->len};
+
+        if (head->tracestate_count == 1 && !text->cut && text->len && text->len <= LIMIT_TRACESTATE &&
+            is_here(call, parser, &head->tracestate, &insert.at))
+                call->plan->scratch->inserts[call->plan->scratch->insert_count++] = insert;
+}
+
 /* Where the program's own value stands whole in this call's bytes: there; else in a record of its own. */
 static void insert(struct out_call *call, struct exchange *exchange, const struct fcgi *parser, size_t at,
                    bool here)
 {
         struct out_scratch *scratch = call->plan->scratch;
-        struct insert *insert = &scratch->inserts[scratch->insert_count];
-        uint64_t from = parser->position - call->base; /* of this call's first byte */
-        bool in_place = exchange->replaces && parser->head.traceparent_whole &&
-                        parser->head.traceparent_at >= from &&
-                        parser->head.text[FCGI_HTTP_TRACEPARENT].len == TRACEPARENT_LEN;
+        struct insert insert = {.at = call->base + at, .exchange = exchange};
 
-        if (!in_place && !here)
-                return; /* too late: the request goes on without */
-        *insert = (struct insert){.at = call->base + at, .exchange = exchange};
-        if (in_place) {
-                insert->at = (size_t)(parser->head.traceparent_at - from);
-                insert->remove = TRACEPARENT_LEN;
+        if (exchange->replaces && parser->head.text[FCGI_HTTP_TRACEPARENT].len == TRACEPARENT_LEN &&
+            is_here(call, parser, &parser->head.traceparent, &insert.at)) {
+                insert.remove = TRACEPARENT_LEN;
                 compose_value(exchange);
-        } else {
+        } else if (here) {
+                insert.at = call->base + at;
                 compose_record(exchange, parser);
+                if (!exchange->replaces)
+                        blank_stale_state(call, parser);
+        } else {
+                return; /* too late: the request goes on without */
         }
         if (exchange->inject_len)
-                scratch->insert_count++;
+                scratch->inserts[scratch->insert_count++] = insert;
+}
+
+static bool is_inserted(const struct out_scratch *scratch, const struct exchange *exchange)
+{
+        return scratch->insert_count && scratch->inserts[scratch->insert_count - 1].exchange == exchange;
 }
 
 static bool on_params_end(void *ctx, struct fcgi *parser, uint16_t id, size_t at, bool here)
@@ -103,7 +133,7 @@ static bool on_params_end(void *ctx, struct fcgi *parser, uint16_t id, size_t at
                 return true;
         if (!exchange->decided)
                 decide(conn, exchange, parser);
-        if (exchange->traced && exchange->inject == INJECT_NONE)
+        if (exchange->traced && exchange->inject == INJECT_NONE && !is_inserted(call->plan->scratch, exchange))
                 insert(call, exchange, parser, at, here);
         return true;
 }
@@ -126,11 +156,32 @@ static struct fcgi_sink sink_for(struct out_call *call)
                 .begin = on_begin, .params_end = on_params_end, .head = on_head, .ctx = call};
 }
 
+/* A value that is passed on leaves before the parameters are complete: now or never. */
+static void replace_early(struct out_call *call)
+{
+        struct fcgi *parser = &call->plan->conn->out.fcgi;
+        struct exchange *exchange = call->plan->conn->sending;
+        struct trace_context header;
+
+        if (!exchange || call->again || exchange->decided || parser->pair.value_left > 0 ||
+            !passed_on(parser, &header))
+                return;
+        decide(call->plan->conn, exchange, parser);
+        /* The parser's position is behind these bytes by now, as the base will be. */
+        if (exchange->traced)
+                insert(call, exchange, parser, 0, false);
+}
+
 bool fcgi_out_feed(struct out_call *call, struct slice bytes)
 {
         struct fcgi_sink sink = sink_for(call);
 
-        return fcgi_feed(&call->plan->conn->out.fcgi, bytes, &sink) == (long)bytes.len;
+        if (fcgi_feed(&call->plan->conn->out.fcgi, bytes, &sink) != (long)bytes.len)
+                return false;
+        call->base += bytes.len;
+        replace_early(call);
+        call->base -= bytes.len;
+        return true;
 }
 
 bool fcgi_out_skip(struct out_call *call, uint64_t n)

@@ -23,7 +23,7 @@ static bool on_begin(void *ctx, struct http1 *parser, size_t at, char **ret_text
 /* How far before its blank line the head's context value begins. */
 static size_t context_back(const struct http1 *parser)
 {
-        return parser->head_len - parser->head.traceparent_from;
+        return parser->head_len - parser->head.traceparent.from;
 }
 
 /* Is the head's context one that the program passes on from a request of its own, and still to be sent? */
@@ -63,6 +63,21 @@ static void decide(struct conn *conn, struct exchange *exchange, const struct ht
         inject_compose(exchange, &parser->head);
 }
 
+/*
+ * A tracestate without a traceparent means nothing, until ours stands beside it: a proxy passed it on from a
+ * request that came so. Its value makes way for blanks.
+ */
+static bool blank_stale_state(struct insert *insert, const struct http1 *parser, size_t blank_at)
+{
+        const struct http1_place *place = &parser->head.tracestate;
+        size_t back = parser->head_len - place->from, len = place->end - place->from;
+
+        if (parser->head.tracestate_count != 1 || len == 0 || len > LIMIT_TRACESTATE || back > blank_at)
+                return false;
+        *insert = (struct insert){.at = blank_at - back, .remove = len};
+        return true;
+}
+
 static void insert(struct out_scratch *scratch, struct exchange *exchange, const struct http1 *parser,
                    size_t blank_at)
 {
@@ -75,10 +90,14 @@ static void insert(struct out_scratch *scratch, struct exchange *exchange, const
                 out_respect(exchange);
                 return;
         }
+        if (!exchange->replaces && blank_stale_state(insert, parser, blank_at)) {
+                scratch->insert_count++;
+                insert++;
+        }
         *insert = (struct insert){.at = blank_at, .exchange = exchange};
         if (exchange->replaces) {
                 insert->at -= context_back(parser);
-                insert->remove = head->traceparent_end - head->traceparent_from;
+                insert->remove = head->traceparent.end - head->traceparent.from;
         }
         scratch->insert_count++;
 }

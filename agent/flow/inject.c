@@ -68,6 +68,14 @@ void inject_compose(struct exchange *exchange, const struct http1_head *head)
         exchange->inject_len = (uint16_t)len;
 }
 
+static struct slice text_of(const struct insert *insert)
+{
+        static const char blanks[LIMIT_TRACESTATE] = {[0 ... LIMIT_TRACESTATE - 1] = ' '};
+
+        return insert->exchange ? slice_make(insert->exchange->inject_text, insert->exchange->inject_len)
+                                : slice_make(blanks, insert->remove);
+}
+
 struct builder {
         struct out_scratch *scratch;
         const struct iovec *host; /* the next of the host's pieces ... */
@@ -113,7 +121,7 @@ int inject_build(struct out_scratch *scratch, const struct iovec *iov, int iovcn
         size_t total = host_len, at = 0;
 
         for (unsigned i = 0; i < scratch->insert_count; i++)
-                total = total + scratch->inserts[i].exchange->inject_len - scratch->inserts[i].remove;
+                total = total + text_of(&scratch->inserts[i]).len - scratch->inserts[i].remove;
         builder.copying = total <= sizeof(scratch->copy);
         if (!builder.copying && iovcnt + 2 * (int)scratch->insert_count > LIMIT_IOV)
                 return 0;
@@ -121,7 +129,7 @@ int inject_build(struct out_scratch *scratch, const struct iovec *iov, int iovcn
                 const struct insert *insert = &scratch->inserts[i];
 
                 pass_host(&builder, insert->at - at, true);
-                append(&builder, insert->exchange->inject_text, insert->exchange->inject_len);
+                append(&builder, text_of(insert).p, text_of(insert).len);
                 pass_host(&builder, insert->remove, false);
                 at = insert->at + insert->remove;
         }
@@ -145,6 +153,8 @@ size_t inject_share(struct conn *conn, const struct out_scratch *scratch, size_t
                 const struct insert *insert = &scratch->inserts[i];
                 struct exchange *exchange = insert->exchange;
 
+                if (!exchange) /* one byte for each of the host's */
+                        continue;
                 if (taken <= insert->at - at)
                         return at + taken;
                 taken -= insert->at - at;

@@ -8,7 +8,7 @@
 /* Text of ours goes in at @at (offset in the host's bytes of this call), for @remove bytes of the host's. */
 struct insert {
         size_t at, remove;
-        struct exchange *exchange;
+        struct exchange *exchange; /* whose inject_text it is; NULL: as many blanks as are removed */
 };
 
 /* Working memory of one outgoing call with a request head under way. */
@@ -24,7 +24,7 @@ struct out_scratch {
         bool sending_head_done;                         /* ... as far as it was */
         struct exchange *opened[LIMIT_HEADS_PER_WRITE]; /* begun in this call, oldest first */
         unsigned opened_count;
-        struct insert inserts[LIMIT_HEADS_PER_WRITE + 1]; /* the head under way may be completed as well */
+        struct insert inserts[2 * (LIMIT_HEADS_PER_WRITE + 1)]; /* with the head that was under way */
         unsigned insert_count;
         unsigned kept; /* commit: how many of opened[] really left, in part at least */
         struct iovec iov[LIMIT_IOV];

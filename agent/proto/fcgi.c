@@ -93,8 +93,6 @@ static bool complete_begin(struct fcgi_cursor *cursor)
 static bool known_params(struct fcgi_cursor *cursor)
 {
         struct fcgi *parser = cursor->parser;
-        bool here = parser->record_at >= parser->position;
-        size_t at = here ? (size_t)(parser->record_at - parser->position) : 0;
 
         if (!parser->head_open || parser->id != parser->head.id)
                 return false;
@@ -104,8 +102,8 @@ static bool known_params(struct fcgi_cursor *cursor)
         if (!fcgi_params_close(parser))
                 return false;
         if (cursor->sink->params_end)
-                cursor->stop =
-                        !cursor->sink->params_end(cursor->sink->ctx, parser, parser->id, at, here);
+                cursor->stop = !cursor->sink->params_end(cursor->sink->ctx, parser, parser->id,
+                                                         parser->record_at);
         return true;
 }
 
@@ -378,14 +376,22 @@ bool fcgi_skip(struct fcgi *parser, uint64_t n, const struct fcgi_sink *sink)
         parser->content_left = (uint16_t)(parser->content_left - content);
         parser->padding_left = (uint8_t)(parser->padding_left - (n - content));
         if (parser->content_left == 0)
-                parser->lost = !content_complete(&cursor);
+                parser->lost = !content_complete(&cursor) || cursor.stop;
         parser->position += n;
         return !parser->lost;
 }
 
+/* Does a record of that kind end without anybody having to look at it? */
+static bool passes(enum fcgi_state kind)
+{
+        return kind == FCGI_PASS || kind == FCGI_REPLY_HEAD;
+}
+
 uint64_t fcgi_body_left(const struct fcgi *parser)
 {
-        if (parser->lost || (parser->state != FCGI_PASS && parser->state != FCGI_PADDING))
+        bool body = parser->state == FCGI_PADDING && passes(records[parser->type].state);
+
+        if (parser->lost || (parser->state != FCGI_PASS && !body))
                 return 0;
         return (uint64_t)parser->content_left + parser->padding_left;
 }

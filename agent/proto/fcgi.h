@@ -34,7 +34,8 @@ enum fcgi_role { FCGI_RESPONDER = 1, FCGI_AUTHORIZER, FCGI_FILTER };
 /* Of an END_REQUEST: other than complete means that the application refused the request. */
 enum fcgi_outcome { FCGI_REQUEST_COMPLETE, FCGI_CANT_MPX_CONN, FCGI_OVERLOADED, FCGI_UNKNOWN_ROLE };
 
-/* Parameters captured from a request, in its text buffer. Of several with one name the first. */
+/* Parameters captured from a request, in its text buffer. Of several with one name the first; of
+ * HTTP_TRACEPARENT the last, as applications do; of HTTP_TRACESTATE and HTTP_BAGGAGE all, with ',' between. */
 enum fcgi_text {
         FCGI_REQUEST_METHOD,
         FCGI_REQUEST_URI, /* where it is absent: SCRIPT_NAME PATH_INFO ? QUERY_STRING, see head.composed */
@@ -62,6 +63,11 @@ enum fcgi_text {
 
 #define FCGI_NAME_MAX 22 /* the longest of their names */
 
+struct fcgi_place {
+        uint64_t at; /* of its first byte */
+        bool whole;  /* it lies unbroken inside one record */
+};
+
 /* Positions count the bytes of the direction from the first one on; see fcgi.position. */
 struct fcgi_head {
         uint16_t id;
@@ -69,8 +75,8 @@ struct fcgi_head {
         bool keep_conn;
         bool composed;              /* the text of REQUEST_URI was put together from others */
         uint16_t traceparent_count; /* HTTP_TRACEPARENT parameters seen */
-        bool traceparent_whole;     /* the first one's value lies unbroken inside one record ... */
-        uint64_t traceparent_at;    /* ... and begins here (an empty one: after its name) */
+        uint16_t tracestate_count;
+        struct fcgi_place traceparent, tracestate; /* of the last one's value (an empty one: after its name) */
         uint64_t begin_at;          /* of the BEGIN_REQUEST record */
         /* Cut: has no room, or holds control characters. */
         struct http1_span text[FCGI_TEXTS];
@@ -140,9 +146,8 @@ struct fcgi_sink {
         bool (*begin)(void *ctx, struct fcgi *parser, uint16_t id, size_t at, char **ret_text,
                       uint16_t *ret_max);
         /* The empty PARAMS record is about to begin: all parameters are known; one more record of them may
-         * be added at @at, the offset of its header's first byte. @here false: that byte was in an earlier
-         * feed (@at is 0), it is too late. */
-        bool (*params_end)(void *ctx, struct fcgi *parser, uint16_t id, size_t at, bool here);
+         * be added at @position, that of its header's first byte (which may have been in an earlier feed). */
+        bool (*params_end)(void *ctx, struct fcgi *parser, uint16_t id, uint64_t position);
         /* The empty PARAMS record is complete. */
         bool (*head)(void *ctx, struct fcgi *parser, uint16_t id, size_t at);
         /* The request is complete: the empty STDIN record is (filters: DATA; authorizers have neither). */
@@ -189,7 +194,8 @@ long fcgi_feed(struct fcgi *parser, struct slice bytes, const struct fcgi_sink *
  */
 bool fcgi_skip(struct fcgi *parser, uint64_t n, const struct fcgi_sink *sink);
 
-/* Bytes of the current record that can pass without the parser: 0 outside of bodies. */
+/* Bytes of the current record that can pass without the parser: 0 outside of bodies. Their passing never
+ * makes a request begin, its parameters complete, or a response end. */
 uint64_t fcgi_body_left(const struct fcgi *parser);
 
 /* True in mid-record, and while a request's input is not complete. */

@@ -48,6 +48,32 @@ static enum fcgi_text find_name(struct slice name)
         return FCGI_TEXTS;
 }
 
+/* Web servers pass a list that came in several fields on as several parameters. */
+static bool is_list(enum fcgi_text which)
+{
+        return which == FCGI_HTTP_TRACESTATE || which == FCGI_HTTP_BAGGAGE;
+}
+
+/* A value of @len bytes comes: in place of an earlier one, or as a list that goes on. */
+static void begin_text(struct fcgi *parser, struct http1_span *span, bool goes_on, size_t len)
+{
+        struct http1_span before = *span;
+        size_t room = (size_t)(parser->text_max - parser->text_used);
+
+        *span = (struct http1_span){.at = parser->text_used, .present = true};
+        if (!goes_on || !before.len) {
+                span->cut = len > room;
+                return;
+        }
+        span->cut = before.cut || before.len + 1 + len > room;
+        if (span->cut)
+                return;
+        memcpy(parser->text + span->at, parser->text + before.at, before.len);
+        parser->text[span->at + before.len] = ',';
+        span->len = (uint16_t)(before.len + 1);
+        parser->text_used = (uint16_t)(parser->text_used + span->len);
+}
+
 /* The name is complete: is the value wanted, and does it fit? */
 static void begin_value(struct fcgi_cursor *cursor)
 {
@@ -65,11 +91,12 @@ static void begin_value(struct fcgi_cursor *cursor)
                 return;
         if (which == FCGI_HTTP_TRACEPARENT && parser->head.traceparent_count < UINT16_MAX)
                 parser->head.traceparent_count++;
+        if (which == FCGI_HTTP_TRACESTATE && parser->head.tracestate_count < UINT16_MAX)
+                parser->head.tracestate_count++;
         span = &parser->head.text[which];
-        if (span->present)
+        if (span->present && which != FCGI_HTTP_TRACEPARENT && !is_list(which))
                 return;
-        *span = (struct http1_span){.at = parser->text_used, .present = true};
-        span->cut = pair->value_len > (uint32_t)(parser->text_max - parser->text_used);
+        begin_text(parser, span, is_list(which), pair->value_len);
         pair->which = (uint8_t)which;
 }
 
@@ -112,11 +139,14 @@ static void place_value(struct fcgi_cursor *cursor)
         struct fcgi *parser = cursor->parser;
         struct fcgi_pair *pair = &parser->pair;
 
+        struct fcgi_place place = {.at = parser->position + cursor->at,
+                                   .whole = pair->value_len <= parser->content_left};
+
         pair->begun = true;
-        if (pair->which != FCGI_HTTP_TRACEPARENT)
-                return;
-        parser->head.traceparent_at = parser->position + cursor->at;
-        parser->head.traceparent_whole = pair->value_len <= parser->content_left;
+        if (pair->which == FCGI_HTTP_TRACEPARENT)
+                parser->head.traceparent = place;
+        else if (pair->which == FCGI_HTTP_TRACESTATE)
+                parser->head.tracestate = place;
 }
 
 static void end_name(struct fcgi_cursor *cursor)

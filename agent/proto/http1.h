@@ -48,6 +48,11 @@ enum http1_body {
                             * passed over, and ends with it */
 };
 
+/* Offsets from the head's first byte; both 0: nowhere. */
+struct http1_place {
+        uint32_t from, end;
+};
+
 struct http1_head {
         bool request;
         uint8_t minor;   /* HTTP/1.minor: 0 or 1 */
@@ -60,9 +65,8 @@ struct http1_head {
         enum http1_body body;
         uint64_t content_length;    /* HTTP1_BODY_LENGTH */
         uint16_t traceparent_count; /* context headers seen: traceparent (any case) */
-        /* Where the first one's value stands without the blanks around it: offsets from the head's first
-         * byte. */
-        uint32_t traceparent_from, traceparent_end;
+        uint16_t tracestate_count;
+        struct http1_place traceparent, tracestate; /* of the only one's value, without the blanks around it */
         struct http1_span text[HTTP1_TEXTS];
 };
 

@@ -209,6 +209,8 @@ static enum field begin_field(struct http1 *parser, struct slice name)
         priv->coding_seen |= field == FIELD_TRANSFER_ENCODING;
         if (field == FIELD_TRACEPARENT && parser->head.traceparent_count < UINT16_MAX)
                 parser->head.traceparent_count++;
+        if (field == FIELD_TRACESTATE && parser->head.tracestate_count < UINT16_MAX)
+                parser->head.tracestate_count++;
         if (rows[field].state != HTTP1_VALUE_TEXT)
                 return field;
         which = rows[field].text;
@@ -360,19 +362,26 @@ static struct slice skip_blanks(struct slice bytes)
         return bytes;
 }
 
-/* @bytes of the first traceparent's value stand @at bytes behind the head's first byte. */
-static void note_place(struct http1 *parser, struct slice bytes, size_t at)
+/* @bytes of the field's value stand @at bytes behind the head's first byte. */
+static void note_place(struct http1_place *place, struct slice bytes, size_t at)
 {
-        struct http1_head *head = &parser->head;
         size_t len = bytes.len;
 
         while (len && (bytes.p[len - 1] == ' ' || bytes.p[len - 1] == '\t'))
                 len--;
         if (len == 0)
                 return;
-        if (head->traceparent_end == 0)
-                head->traceparent_from = (uint32_t)at;
-        head->traceparent_end = (uint32_t)(at + len);
+        if (place->end == 0)
+                place->from = (uint32_t)at;
+        place->end = (uint32_t)(at + len);
+}
+
+/* Fields whose place in the head is of interest; NULL: none of them. */
+static struct http1_place *place_of(struct http1 *parser, unsigned field)
+{
+        if (field == FIELD_TRACEPARENT)
+                return &parser->head.traceparent;
+        return field == FIELD_TRACESTATE ? &parser->head.tracestate : NULL;
 }
 
 bool http1_value_whole(struct http1 *parser, struct slice name, struct slice value, size_t at)
@@ -387,9 +396,10 @@ bool http1_value_whole(struct http1 *parser, struct slice name, struct slice val
                 return false;
         if (rows[field].state == HTTP1_VALUE_TEXT) {
                 struct slice bytes = skip_blanks(value);
+                struct http1_place *place = place_of(parser, field);
 
-                if (field == FIELD_TRACEPARENT)
-                        note_place(parser, bytes, at + (value.len - bytes.len));
+                if (place)
+                        note_place(place, bytes, at + (value.len - bytes.len));
                 http1_text_add(parser, rows[field].text, bytes);
                 http1_text_end(parser, rows[field].text);
                 return true;
@@ -412,6 +422,7 @@ bool http1_value_text(struct http1_cursor *cursor)
         struct slice rest = http1_rest(cursor);
         size_t eol = slice_find(rest, '\n');
         struct slice bytes = slice_to(rest, eol);
+        struct http1_place *place;
 
         if (bytes.len && priv->cr)
                 return false;
@@ -424,8 +435,9 @@ bool http1_value_text(struct http1_cursor *cursor)
         if (!priv->started)
                 bytes = skip_blanks(bytes);
         priv->started |= bytes.len > 0;
-        if (parser->field == FIELD_TRACEPARENT)
-                note_place(parser, bytes, parser->head_len + (size_t)(bytes.p - rest.p));
+        place = place_of(parser, parser->field);
+        if (place)
+                note_place(place, bytes, parser->head_len + (size_t)(bytes.p - rest.p));
         http1_text_add(parser, rows[parser->field].text, bytes);
         if (eol < rest.len)
                 return http1_line_end(cursor, eol);

@@ -82,8 +82,8 @@ static inline void http1_log_head(struct http1_log *log)
         http1_log_text(log, "ua=", HTTP1_USER_AGENT);
         if (head->traceparent_count)
                 http1_log_add(log, " tp%u", head->traceparent_count);
-        if (log->offsets && head->traceparent_end)
-                http1_log_add(log, " tp@%u-%u", head->traceparent_from, head->traceparent_end);
+        if (log->offsets && head->traceparent.end)
+                http1_log_add(log, " tp@%u-%u", head->traceparent.from, head->traceparent.end);
         http1_log_text(log, "tp=", HTTP1_TRACEPARENT);
         http1_log_text(log, "ts=", HTTP1_TRACESTATE);
         http1_log_text(log, "bag=", HTTP1_BAGGAGE);

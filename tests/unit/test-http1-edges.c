@@ -72,8 +72,8 @@ START_TEST(test_feed_tells_where_a_context_stands)
                         http1_init(&parser, HTTP1_REQUESTS);
                         ck_assert_int_ge(http1_feed(&parser, slice_to(bytes, split), &nobody), 0);
                         ck_assert_int_ge(http1_feed(&parser, slice_from(bytes, split), &nobody), 0);
-                        ck_assert_uint_eq(parser.head.traceparent_from, from);
-                        ck_assert_uint_eq(parser.head.traceparent_end, end);
+                        ck_assert_uint_eq(parser.head.traceparent.from, from);
+                        ck_assert_uint_eq(parser.head.traceparent.end, end);
                 }
         }
 }

@@ -22,9 +22,10 @@
 /* --- what would go to the ring --- */
 
 struct told {
-        uint8_t span_id[8];
-        int status, error, truncated, incomplete, shape;
-        char method[16], target[256];
+        uint8_t trace_id[16], span_id[8], parent_id[8];
+        int status, error, truncated, incomplete, unanswered, shape, kind, flags;
+        char method[16], target[256], tracestate[64];
+        uint64_t start_ns, end_ns;
 };
 
 static struct told told[512];
@@ -38,7 +39,15 @@ void home_span(const struct span *span, uint64_t now_mono_ns)
         ck_assert_uint_lt(told_count, ARRAY_LEN(told));
         memset(t, 0, sizeof(*t));
         t->shape = span->shape;
+        t->kind = span->kind;
+        t->flags = span->context.flags;
+        t->start_ns = span->start_ns;
+        t->end_ns = span->end_ns;
+        memcpy(t->trace_id, span->context.trace_id, 16);
         memcpy(t->span_id, span->context.span_id, 8);
+        memcpy(t->parent_id, span->parent_id, 8);
+        snprintf(t->tracestate, sizeof(t->tracestate), "%.*s", (int)span->context.tracestate.len,
+                 span->context.tracestate.p);
         for (unsigned i = 0; i < span->attr_count; i++) {
                 const struct attr *a = &span->attrs[i];
 
@@ -48,6 +57,8 @@ void home_span(const struct span *span, uint64_t now_mono_ns)
                         t->error = (int)a->num;
                 if (a->key == SEMCONV_RAW_TRUNCATED)
                         t->truncated = 1;
+                if (a->key == SEMCONV_RAW_UNANSWERED)
+                        t->unanswered = 1;
                 if (a->key == SEMCONV_OTEL_INCOMPLETE)
                         t->incomplete = 1;
                 if (a->key == SEMCONV_RAW_METHOD)
