@@ -21,6 +21,7 @@ static long told(long result)
         X(accept, SYS_accept)             \
         X(accept4, SYS_accept4)           \
         X(capset, SYS_capset)             \
+        X(chroot, SYS_chroot)             \
         X(close, SYS_close)               \
         X(close_range, SYS_close_range)   \
         X(connect, SYS_connect)           \

@@ -20,7 +20,9 @@ static const char *const kept[] = {"OTEL_",
                                    "HTTP_TRACESTATE=",
                                    "HTTP_BAGGAGE=",
                                    "GATEWAY_INTERFACE=",
-                                   "REQUEST_METHOD="};
+                                   "REQUEST_METHOD=",
+                                   "LISTEN_FDS=", /* socket activation: connections passed to us */
+                                   "LISTEN_PID="};
 
 static bool is_kept(const char *string)
 {

@@ -129,7 +129,7 @@ void conn_exchange_answered(struct conn *conn, struct exchange *exchange,
         else
                 to_span_exchange(conn, exchange, outcome);
         if (conn->role == CONN_SERVER)
-                cause_close(atomic_load(&exchange->request));
+                cause_close(atomic_exchange(&exchange->request, CAUSE_NONE)); /* once, whoever finds it over */
         exchange->done = true;
         while ((exchange = conn_queue_first(conn)) && exchange->done)
                 conn_queue_pop(conn);
@@ -144,6 +144,10 @@ void conn_unanswered(struct conn *conn, const struct exchange_outcome *outcome)
 {
         struct exchange_outcome end = *outcome;
 
+        if (!conn_queue_first(conn))
+                return;
+        /* What may come all the same (after SHUT_RD, from exit handlers) is nobody's answer. */
+        atomic_store_explicit(&conn->phase, CONN_OPAQUE, memory_order_release);
         while (conn_queue_first(conn)) {
                 end.unanswered = conn->role == CONN_SERVER && !conn_queue_first(conn)->status;
                 conn_answered(conn, &end);
@@ -179,6 +183,14 @@ static struct exchange_outcome outcome_now(const struct conn *conn)
         return outcome;
 }
 
+/* A server's own end of the stream may be what completes its response. */
+static void end_answers(struct conn *conn, const struct exchange_outcome *outcome)
+{
+        if (conn->role == CONN_SERVER && !conn->error)
+                stream_answer_eof(conn, outcome->end_ns);
+        conn_unanswered(conn, outcome);
+}
+
 /* Nobody uses the connection any more. */
 static void conn_finish(struct conn *conn)
 {
@@ -189,9 +201,7 @@ static void conn_finish(struct conn *conn)
                 setup_failed(conn, 0, true, outcome.end_ns);
         else if (phase == CONN_OPEN)
                 conn_tell_setup(conn); /* ended without a word */
-        if (conn->role == CONN_SERVER && !conn->error)
-                stream_answer_eof(conn, outcome.end_ns);
-        conn_unanswered(conn, &outcome);
+        end_answers(conn, &outcome);
 }
 
 void conn_last_words(struct conn *conn)
@@ -206,7 +216,7 @@ void conn_last_words(struct conn *conn)
         /* Held: another thread is reading. What it does not finish is found in shared memory. */
         if (!direction_enter(answers))
                 return;
-        conn_unanswered(conn, &outcome);
+        end_answers(conn, &outcome);
         direction_leave(answers);
 }
 
@@ -225,8 +235,8 @@ static void conn_release(struct conn *conn)
 
 void conn_adopt(struct conn *conn)
 {
-        bool idle = !conn->sending && !conn->leftover && !conn_queue_first(conn) &&
-                    !conn->fcgi && !http1_busy(&conn->out.parser) && !http1_busy(&conn->in.parser);
+        bool idle = !conn->sending && !conn->leftover && !conn_queue_first(conn) && !conn->fcgi &&
+                    !http1_busy(&conn->out.parser) && !http1_busy(&conn->in.parser);
 
         /* The child may only be about to close it: see serve_adopt(). */
         if (!idle && conn->role == CONN_SERVER)

@@ -66,10 +66,10 @@ struct conn {
         struct peer peer;
 
         struct direction out, in;
-        struct exchange *sending;  /* the requests' side: request begun and not finished */
-        struct exchange *leftover; /* its header lines went out in part ... */
-        uint32_t leftover_sent;    /* ... so many bytes of them */
-        _Atomic uint32_t sender;   /* thread inside a planned outgoing call, 0 = none ... */
+        struct exchange *sending;      /* the requests' side: request begun and not finished */
+        struct exchange *leftover;     /* its header lines went out in part ... */
+        uint32_t leftover_sent;        /* ... so many bytes of them */
+        _Atomic uint32_t sender;       /* thread inside a planned outgoing call, 0 = none ... */
         struct out_scratch *under_way; /* ... and its working memory, if it has any */
 
         /* Requests that wait for their response; pushed by the requests' side, popped by the responses'. */

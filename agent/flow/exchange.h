@@ -36,10 +36,11 @@ struct exchange {
         /* Written by the outgoing side, read by the incoming one after the queue's release. */
         uint64_t start_ns; /* CLOCK_MONOTONIC */
         struct scope_decision decision;
-        bool decided; /* parent, ids and injection are settled */
-        bool traced;  /* false: the head had a context header of its own */
+        bool decided;  /* parent, ids and injection are settled */
+        bool traced;   /* false: the head had a context header of its own */
         bool replaces; /* the head's context header, which the program passes on, becomes ours */
-        bool head_done, request_done;
+        _Atomic bool head_done; /* from here on what stands above and the texts do not change */
+        bool request_done;
         bool is_head, is_connect;
         uint8_t minor;
         uint8_t inject; /* enum exchange_inject */

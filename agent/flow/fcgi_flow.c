@@ -82,9 +82,22 @@ static bool on_head(void *ctx, struct fcgi *parser, uint16_t id, size_t at)
         return true;
 }
 
+/* Before its parameters were complete, it is no request at all. */
+static bool on_aborted(void *ctx, struct fcgi *parser, uint16_t id, size_t at)
+{
+        struct fcgi_call *call = ctx;
+        struct exchange *exchange = call->conn->sending;
+
+        if (!exchange || exchange->fcgi_id != id)
+                return true;
+        call->conn->sending = NULL;
+        exchange_drop(exchange);
+        return true;
+}
+
 static struct fcgi_sink requests_sink(struct fcgi_call *call)
 {
-        return (struct fcgi_sink){.begin = on_begin, .head = on_head, .ctx = call};
+        return (struct fcgi_sink){.begin = on_begin, .head = on_head, .aborted = on_aborted, .ctx = call};
 }
 
 void fcgi_flow_requests(struct conn *conn, int fd, struct slice bytes, uint64_t now_ns)
@@ -98,7 +111,7 @@ void fcgi_flow_requests(struct conn *conn, int fd, struct slice bytes, uint64_t 
 
 void fcgi_flow_requests_unseen(struct conn *conn, uint64_t n)
 {
-        struct fcgi_call call = {.conn = conn};
+        struct fcgi_call call = {.conn = conn, .fd = -1};
         struct fcgi_sink sink = requests_sink(&call);
 
         if (!fcgi_skip(&conn->in.fcgi, n, &sink))
@@ -141,11 +154,13 @@ static bool on_answered(void *ctx, struct fcgi *parser, uint16_t id, size_t at, 
 {
         struct fcgi_call *call = ctx;
         struct exchange *exchange = claimed(call->conn, id);
-        bool refused = outcome != FCGI_REQUEST_COMPLETE;
+        struct exchange_outcome end = {.end_ns = call->now_ns};
 
-        if (exchange)
-                conn_exchange_answered(call->conn, exchange,
-                                       &(struct exchange_outcome){.end_ns = call->now_ns, .truncated = refused});
+        if (!exchange)
+                return true;
+        /* Refused, or ended within its head. */
+        end.truncated = outcome != FCGI_REQUEST_COMPLETE || !exchange->reply.done;
+        conn_exchange_answered(call->conn, exchange, &end);
         return true;
 }
 
@@ -156,7 +171,8 @@ static struct fcgi *answers_parser(struct conn *conn)
 
 static struct fcgi_sink answers_sink(struct fcgi_call *call)
 {
-        return (struct fcgi_sink){.reply = on_reply, .status = on_status, .answered = on_answered, .ctx = call};
+        return (struct fcgi_sink){
+                .reply = on_reply, .status = on_status, .answered = on_answered, .ctx = call};
 }
 
 void fcgi_flow_answers(struct conn *conn, struct slice bytes, uint64_t now_ns)

@@ -73,68 +73,79 @@ static void decide(struct conn *conn, struct exchange *exchange, const struct fc
                 stat_add(STAT_SPANS_UNSAMPLED, 1);
 }
 
+/* Where in the stream this call's bytes begin. */
+static uint64_t first_of(const struct out_call *call, const struct fcgi *parser)
+{
+        return parser->position - call->base;
+}
+
 /* Does the value stand whole in this call's bytes? Then *ret_at is its offset there. */
 static bool is_here(const struct out_call *call, const struct fcgi *parser, const struct fcgi_place *place,
                     size_t *ret_at)
 {
-        uint64_t first = parser->position - call->base; /* of this call's bytes */
+        uint64_t first = first_of(call, parser);
 
         *ret_at = (size_t)(place->at - first);
         return place->whole && place->at >= first;
 }
 
-/* See http1_out.c: a tracestate without a traceparent makes way for blanks. */
+/* See http1_out.c: a tracestate that is not our parent's makes way for blanks. */
 static void blank_stale_state(struct out_call *call, const struct fcgi *parser)
 {
         const struct fcgi_head *head = &parser->head;
         const struct http1_span *text = &head->text[FCGI_HTTP_TRACESTATE];
         struct insert insert = {.remove = text->len};
+        bool parents = call->plan->conn->sending->decision.context.tracestate.len > 0;
 
-        if (head->tracestate_count == 1 && !text->cut && text->len && text->len <= LIMIT_TRACESTATE &&
-            is_here(call, parser, &head->tracestate, &insert.at))
-                call->plan->scratch->inserts[call->plan->scratch->insert_count++] = insert;
+        if (!(head->traceparent_count && parents) && head->tracestate_count == 1 && !text->cut && text->len &&
+            text->len <= LIMIT_TRACESTATE && is_here(call, parser, &head->tracestate, &insert.at))
+                inject_add(call->plan->scratch, insert);
 }
 
-/* Where the program's own value stands whole in this call's bytes: there; else in a record of its own. */
-static void insert(struct out_call *call, struct exchange *exchange, const struct fcgi *parser, size_t at,
-                   bool here)
+/* Where the program's own value stands whole in this call's bytes: there; else in a record of its own, where
+ * @room says that there is a place for it, @at. */
+static void insert(struct out_call *call, struct exchange *exchange, const struct fcgi *parser, bool room,
+                   size_t at)
 {
         struct out_scratch *scratch = call->plan->scratch;
-        struct insert insert = {.at = call->base + at, .exchange = exchange};
+        struct insert insert = {.exchange = exchange};
 
         if (exchange->replaces && parser->head.text[FCGI_HTTP_TRACEPARENT].len == TRACEPARENT_LEN &&
             is_here(call, parser, &parser->head.traceparent, &insert.at)) {
                 insert.remove = TRACEPARENT_LEN;
                 compose_value(exchange);
-        } else if (here) {
-                insert.at = call->base + at;
+        } else if (room) {
+                insert.at = at;
                 compose_record(exchange, parser);
-                if (!exchange->replaces)
-                        blank_stale_state(call, parser);
         } else {
                 return; /* too late: the request goes on without */
         }
+        blank_stale_state(call, parser);
         if (exchange->inject_len)
-                scratch->inserts[scratch->insert_count++] = insert;
+                inject_add(scratch, insert);
 }
 
-static bool is_inserted(const struct out_scratch *scratch, const struct exchange *exchange)
+static bool is_due(const struct out_scratch *scratch, const struct exchange *exchange)
 {
-        return scratch->insert_count && scratch->inserts[scratch->insert_count - 1].exchange == exchange;
+        unsigned count = scratch->insert_count;
+
+        return exchange->traced && exchange->inject == INJECT_NONE &&
+               (count == 0 || scratch->inserts[count - 1].exchange != exchange);
 }
 
-static bool on_params_end(void *ctx, struct fcgi *parser, uint16_t id, size_t at, bool here)
+static bool on_params_end(void *ctx, struct fcgi *parser, uint16_t id, uint64_t position)
 {
         struct out_call *call = ctx;
         struct conn *conn = call->plan->conn;
         struct exchange *exchange = conn->sending;
+        uint64_t first = first_of(call, parser);
 
         if (call->again)
                 return true;
         if (!exchange->decided)
                 decide(conn, exchange, parser);
-        if (exchange->traced && exchange->inject == INJECT_NONE && !is_inserted(call->plan->scratch, exchange))
-                insert(call, exchange, parser, at, here);
+        if (is_due(call->plan->scratch, exchange))
+                insert(call, exchange, parser, position >= first, (size_t)(position - first));
         return true;
 }
 
@@ -150,10 +161,26 @@ static bool on_head(void *ctx, struct fcgi *parser, uint16_t id, size_t at)
         return true;
 }
 
+/* Before its parameters were complete, it is no request at all. */
+static bool on_aborted(void *ctx, struct fcgi *parser, uint16_t id, size_t at)
+{
+        struct out_call *call = ctx;
+        struct exchange *exchange = call->plan->conn->sending;
+
+        if (!exchange || exchange->fcgi_id != id)
+                return true;
+        exchange->request_done = true;
+        call->plan->conn->sending = NULL;
+        return true;
+}
+
 static struct fcgi_sink sink_for(struct out_call *call)
 {
-        return (struct fcgi_sink){
-                .begin = on_begin, .params_end = on_params_end, .head = on_head, .ctx = call};
+        return (struct fcgi_sink){.begin = on_begin,
+                                  .params_end = on_params_end,
+                                  .head = on_head,
+                                  .aborted = on_aborted,
+                                  .ctx = call};
 }
 
 /* A value that is passed on leaves before the parameters are complete: now or never. */
@@ -163,13 +190,14 @@ static void replace_early(struct out_call *call)
         struct exchange *exchange = call->plan->conn->sending;
         struct trace_context header;
 
-        if (!exchange || call->again || exchange->decided || parser->pair.value_left > 0 ||
+        if (!exchange || call->again || parser->pair.which == FCGI_HTTP_TRACEPARENT ||
             !passed_on(parser, &header))
                 return;
-        decide(call->plan->conn, exchange, parser);
+        if (!exchange->decided)
+                decide(call->plan->conn, exchange, parser);
         /* The parser's position is behind these bytes by now, as the base will be. */
-        if (exchange->traced)
-                insert(call, exchange, parser, 0, false);
+        if (is_due(call->plan->scratch, exchange))
+                insert(call, exchange, parser, false, 0);
 }
 
 bool fcgi_out_feed(struct out_call *call, struct slice bytes)

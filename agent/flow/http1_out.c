@@ -26,16 +26,24 @@ static size_t context_back(const struct http1 *parser)
         return parser->head_len - parser->head.traceparent.from;
 }
 
-/* Is the head's context one that the program passes on from a request of its own, and still to be sent? */
-static bool passed_on(const struct http1 *parser, size_t blank_at, struct trace_context *ret_header)
+/*
+ * May the head's context be replaced, as far as it goes? One that the program passes on from a request of its
+ * own may; so may a value that nobody understands, where that is known to be of a server request.
+ */
+static bool may_replace(const struct http1 *parser, size_t blank_at, struct trace_context *ret_header)
 {
-        uint64_t request;
-
-        if (parser->head.traceparent_count != 1 || context_back(parser) > blank_at ||
-            !traceparent_parse(http1_text_get(parser, HTTP1_TRACEPARENT), ret_header))
+        if (parser->head.traceparent_count != 1 || parser->head.traceparent.end == 0 ||
+            context_back(parser) > blank_at)
                 return false;
-        request = cause_by_header(ret_header);
-        return request != CAUSE_NONE && request != CAUSE_UNKNOWN;
+        if (!traceparent_parse(http1_text_get(parser, HTTP1_TRACEPARENT), ret_header))
+                return true;
+        return cause_by_header(ret_header) != CAUSE_NONE;
+}
+
+/* Was the context in the head made by this program itself, or by somebody that nobody knows? */
+static bool is_foreign(const struct trace_context *header, unsigned rung)
+{
+        return trace_context_valid(header) ? rung != CAUSE_BY_HEADER : rung >= CAUSE_BY_ENVIRON;
 }
 
 static void decide(struct conn *conn, struct exchange *exchange, const struct http1 *parser, size_t blank_at)
@@ -46,12 +54,12 @@ static void decide(struct conn *conn, struct exchange *exchange, const struct ht
 
         exchange->decided = true;
         exchange->replaces = parser->head.traceparent_count > 0;
-        if (exchange->replaces && !passed_on(parser, blank_at, &departure.header)) {
+        if (exchange->replaces && !may_replace(parser, blank_at, &departure.header)) {
                 out_respect(exchange);
                 return;
         }
         scope_decide(&exchange->decision, &departure, &exchange->carry);
-        if (exchange->replaces && exchange->decision.rung != CAUSE_BY_HEADER) { /* it ended just now */
+        if (exchange->replaces && is_foreign(&departure.header, exchange->decision.rung)) {
                 out_respect(exchange);
                 return;
         }
@@ -64,17 +72,19 @@ static void decide(struct conn *conn, struct exchange *exchange, const struct ht
 }
 
 /*
- * A tracestate without a traceparent means nothing, until ours stands beside it: a proxy passed it on from a
- * request that came so. Its value makes way for blanks.
+ * A tracestate that is not our parent's makes way for blanks: a proxy passed it on from a request that came
+ * without a traceparent, or is not to be trusted, and beside ours it would mean something.
  */
-static bool blank_stale_state(struct insert *insert, const struct http1 *parser, size_t blank_at)
+static bool blank_stale_state(struct insert *ret_insert, const struct exchange *exchange,
+                              const struct http1 *parser, size_t blank_at)
 {
         const struct http1_place *place = &parser->head.tracestate;
         size_t back = parser->head_len - place->from, len = place->end - place->from;
 
-        if (parser->head.tracestate_count != 1 || len == 0 || len > LIMIT_TRACESTATE || back > blank_at)
+        if ((exchange->replaces && exchange->decision.context.tracestate.len) ||
+            parser->head.tracestate_count != 1 || len == 0 || len > LIMIT_TRACESTATE || back > blank_at)
                 return false;
-        *insert = (struct insert){.at = blank_at - back, .remove = len};
+        *ret_insert = (struct insert){.at = blank_at - back, .remove = len};
         return true;
 }
 
@@ -82,7 +92,7 @@ static void insert(struct out_scratch *scratch, struct exchange *exchange, const
                    size_t blank_at)
 {
         const struct http1_head *head = &parser->head;
-        struct insert *insert = &scratch->inserts[scratch->insert_count];
+        struct insert ours = {.at = blank_at, .exchange = exchange}, blank;
 
         /* What did not leave when it was decided about may have left by now, or be another head's. */
         if (head->traceparent_count != exchange->replaces ||
@@ -90,16 +100,13 @@ static void insert(struct out_scratch *scratch, struct exchange *exchange, const
                 out_respect(exchange);
                 return;
         }
-        if (!exchange->replaces && blank_stale_state(insert, parser, blank_at)) {
-                scratch->insert_count++;
-                insert++;
-        }
-        *insert = (struct insert){.at = blank_at, .exchange = exchange};
         if (exchange->replaces) {
-                insert->at -= context_back(parser);
-                insert->remove = head->traceparent.end - head->traceparent.from;
+                ours.at -= context_back(parser);
+                ours.remove = head->traceparent.end - head->traceparent.from;
         }
-        scratch->insert_count++;
+        if (blank_stale_state(&blank, exchange, parser, blank_at))
+                inject_add(scratch, blank);
+        inject_add(scratch, ours);
 }
 
 static bool on_blank(void *ctx, struct http1 *parser, size_t at)

@@ -31,6 +31,15 @@ void out_scratch_free(struct out_scratch *scratch)
         slab_free(&slab, scratch->index);
 }
 
+void inject_add(struct out_scratch *scratch, struct insert insert)
+{
+        unsigned i = scratch->insert_count++;
+
+        for (; i > 0 && scratch->inserts[i - 1].at > insert.at; i--)
+                scratch->inserts[i] = scratch->inserts[i - 1];
+        scratch->inserts[i] = insert;
+}
+
 static size_t put(char *to, size_t at, struct slice text)
 {
         memcpy(to + at, text.p, text.len);

@@ -35,6 +35,9 @@ struct out_scratch {
 struct out_scratch *out_scratch_new(void);
 void out_scratch_free(struct out_scratch *scratch);
 
+/* One more of them: kept in the order of the host's bytes. Context: signal. */
+void inject_add(struct out_scratch *scratch, struct insert insert);
+
 /* Write what carries the exchange's context into its inject_text: lines for @head, or the value that replaces
  * one there and the lines after it. Context: signal. */
 void inject_compose(struct exchange *exchange, const struct http1_head *head);

@@ -21,8 +21,8 @@ struct serve_call {
         struct serve_mark *mark;
         int fd;
         uint64_t now_ns;
-        size_t base;    /* of what is being fed, in the bytes of this call */
-        bool begun;     /* a request began in this call ... */
+        size_t base;     /* of what is being fed, in the bytes of this call */
+        bool begun;      /* a request began in this call ... */
         size_t blank_at; /* ... and its blank line here */
 };
 
@@ -66,8 +66,7 @@ static struct trace_context read_context(struct exchange *exchange, unsigned con
         struct slice state = exchange_text(exchange, HTTP1_TRACESTATE);
         struct trace_context context = {.tracestate = SLICE_NULL};
 
-        if (contexts != 1 ||
-            !traceparent_parse(exchange_text(exchange, HTTP1_TRACEPARENT), &context))
+        if (contexts != 1 || !traceparent_parse(exchange_text(exchange, HTTP1_TRACEPARENT), &context))
                 return (struct trace_context){.tracestate = SLICE_NULL};
         if (tracestate_check(state))
                 context.tracestate = tracestate_fit(state, exchange->carry.tracestate, LIMIT_TRACESTATE);
@@ -93,19 +92,19 @@ static bool is_ignored(struct slice target)
 }
 
 /* The line that shows the program our own context. Return: false where it does not fit. */
-static bool mark(struct serve_call *call, struct exchange *exchange, const struct http1_head *head)
+static bool mark(struct serve_call *call, const struct exchange *exchange, const struct http1_head *head)
 {
         static const char name[] = "traceparent: ";
         size_t eol_len = head->eol_lf ? 1 : 2, len = sizeof(name) - 1 + TRACEPARENT_LEN + eol_len;
 
-        if (!call->mark || call->mark->exchange || !call->begun || head->traceparent_count ||
+        _Static_assert(sizeof(name) - 1 + TRACEPARENT_LEN + 2 <= SERVE_MARK_MAX, "the line must fit");
+        if (!call->mark || call->mark->len || !call->begun || head->traceparent_count ||
             len > call->mark->room)
                 return false;
-        memcpy(exchange->inject_text, name, sizeof(name) - 1);
-        traceparent_write(exchange->inject_text + sizeof(name) - 1, &exchange->decision.context);
-        memcpy(exchange->inject_text + len - eol_len, "\r\n" + (2 - eol_len), eol_len);
-        exchange->inject_len = (uint16_t)len;
-        call->mark->exchange = exchange;
+        memcpy(call->mark->line, name, sizeof(name) - 1);
+        traceparent_write(call->mark->line + sizeof(name) - 1, &exchange->decision.context);
+        memcpy(call->mark->line + len - eol_len, "\r\n" + (2 - eol_len), eol_len);
+        call->mark->len = len;
         call->mark->at = call->blank_at;
         return true;
 }
@@ -140,7 +139,7 @@ static void open_cause(struct exchange *exchange, const struct trace_context *in
         atomic_store(&exchange->request, cause_open(&thread_state.cause, &arrival));
         /* Answered before it was asked, by another thread. */
         if (atomic_load(&exchange->open_slot) == OPEN_OVER)
-                cause_close(atomic_load(&exchange->request));
+                cause_close(atomic_exchange(&exchange->request, CAUSE_NONE));
 }
 
 static bool on_blank(void *ctx, struct http1 *parser, size_t at)
@@ -170,7 +169,7 @@ static struct trace_context decide(struct exchange *exchange, unsigned contexts)
 
 static void show(struct conn *conn, struct exchange *exchange)
 {
-        exchange->head_done = true;
+        atomic_store_explicit(&exchange->head_done, true, memory_order_release);
         conn->spoke_http = true;
         if (!exchange->decision.sampled) {
                 stat_add(STAT_SPANS_UNSAMPLED, 1);
@@ -221,7 +220,8 @@ static bool on_end(void *ctx, struct http1 *parser, size_t at)
         return true;
 }
 
-void serve_in_bytes(struct conn *conn, int fd, struct slice bytes, struct serve_mark *ret_mark, uint64_t now_ns)
+void serve_in_bytes(struct conn *conn, int fd, struct slice bytes, struct serve_mark *ret_mark,
+                    uint64_t now_ns)
 {
         struct serve_call call = {.conn = conn, .mark = ret_mark, .fd = fd, .now_ns = now_ns};
         struct http1_sink sink = {on_begin, on_blank, on_head, on_end, &call};
@@ -237,8 +237,7 @@ void serve_in_bytes(struct conn *conn, int fd, struct slice bytes, struct serve_
         (void)atomic_compare_exchange_strong(&conn->phase, &open, conn->fcgi ? CONN_FCGI : CONN_HTTP1);
         if (conn_phase(conn) == CONN_FCGI)
                 fcgi_flow_requests(conn, fd, bytes, now_ns);
-        if (conn_phase(conn) == CONN_HTTP1 &&
-            http1_feed(&conn->in.parser, bytes, &sink) != (long)bytes.len)
+        if (conn_phase(conn) == CONN_HTTP1 && http1_feed(&conn->in.parser, bytes, &sink) != (long)bytes.len)
                 conn_opaque(conn, STAT_OPAQUE_ERROR);
 }
 

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The bytes of a server connection: requests in. The responses go out through stream_answer_*(), which is told
- * what left after it left: nothing is added to them. Laws and locks as in stream.h.
+ * The bytes of a server connection: requests in. The responses go out through stream_answer_*(), which is
+ * told what left after it left: nothing is added to them. Laws and locks as in stream.h.
  */
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include "agent/flow/conn.h"
 
+#define SERVE_MARK_MAX 72 /* "traceparent: " with its value and the line's end */
+
 /* Where a context header may be written into what the host reads (OTEL_INSTRUMENT_MARK_INBOUND). */
 struct serve_mark {
-        size_t room; /* in: bytes that the host's buffer has left behind what was read */
-        size_t at;   /* out: where the line goes, from the first byte read */
-        struct exchange *exchange; /* out: its inject_text is the line; NULL: none */
+        size_t room;               /* in: bytes that the host's buffer has left behind what was read */
+        size_t at;                 /* out: where the line goes, from the first byte read */
+        size_t len;  /* out: of the line; 0: none */
+        char line[SERVE_MARK_MAX];
 };
 
 /**

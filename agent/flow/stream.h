@@ -44,8 +44,8 @@ bool stream_out_plan(struct out_plan *ret_plan, struct conn *conn, const struct 
  */
 ssize_t stream_out_commit(struct out_plan *plan, ssize_t n, int error);
 
-/* The real call will not return, and what left is not known: in place of a commit, from whichever thread finds
- * it out. @scratch: the plan's, or NULL. Context: signal. */
+/* The real call will not return, and what left is not known: in place of a commit, from whichever thread
+ * finds it out. @scratch: the plan's, or NULL. Context: signal. */
 void stream_out_abandoned(struct conn *conn, struct out_scratch *scratch);
 
 /* Bytes of ours that must go out before the host's next byte, if any. Context: hook. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Responses: each belongs to the oldest request that waits. They come in on a client's connection and go out on
- * a server's. */
+/* Responses: each belongs to the oldest request that waits. They come in on a client's connection and go out
+ * on a server's. */
 #include "agent/base/clock.h"
 #include "agent/flow/fcgi_flow.h"
 #include "agent/flow/stream.h"
@@ -24,6 +24,7 @@ static bool on_begin(void *ctx, struct http1 *parser, size_t at, char **ret_text
         struct answer_call *call = ctx;
         struct exchange *exchange = conn_queue_first(call->conn);
         uint32_t claim = CLAIM_NONE;
+        bool known;
 
         /* Already answered: this is the final response after an interim one. */
         if (!exchange || (!atomic_compare_exchange_strong(&exchange->claim, &claim, CLAIM_ANSWERED) &&
@@ -33,8 +34,10 @@ static bool on_begin(void *ctx, struct http1 *parser, size_t at, char **ret_text
         }
         *ret_text = NULL;
         *ret_max = 0;
-        *ret_head_request = exchange->is_head;
-        *ret_connect_request = exchange->is_connect;
+        /* A server may answer what it has not read to the end of its head. */
+        known = call->conn->role == CONN_CLIENT || exchange->head_done;
+        *ret_head_request = known && exchange->is_head;
+        *ret_connect_request = known && exchange->is_connect;
         return true;
 }
 
@@ -116,5 +119,6 @@ void stream_answer_eof(struct conn *conn, uint64_t now_ns)
         struct http1_sink sink = sink_for(&call);
 
         if (conn_phase(conn) == CONN_HTTP1 && http1_busy(parser_of(conn)))
-                (void)http1_eof(parser_of(conn), &sink); /* what it could not complete is cut off by the caller */
+                (void)http1_eof(parser_of(conn),
+                                &sink); /* what it could not complete is cut off by the caller */
 }

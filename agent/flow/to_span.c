@@ -89,7 +89,7 @@ void to_span_exchange(const struct conn *conn, struct exchange *exchange,
         struct span span;
 
         to_span_dropped(exchange);
-        if (!exchange->traced || !exchange->decision.sampled || !exchange->head_done)
+        if (!exchange->head_done || !exchange->traced || !exchange->decision.sampled)
                 return;
         exchange_span(&span, conn, exchange);
         set_times(&span, exchange->start_ns, outcome->end_ns);

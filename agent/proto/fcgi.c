@@ -23,13 +23,13 @@ enum fcgi_state {
 typedef bool (*record_fn)(struct fcgi_cursor *cursor);
 
 struct record_row {
-        record_fn known;     /* its header is, but for the padding */
-        record_fn complete;  /* its last byte was read */
-        int16_t content;     /* bytes of content, or ANY_CONTENT */
-        uint8_t state;       /* how content is read */
-        uint8_t side;        /* enum fcgi_side */
-        bool management;     /* id is 0 */
-        bool first;          /* may be a direction's first record */
+        record_fn known;    /* its header is, but for the padding */
+        record_fn complete; /* its last byte was read */
+        int16_t content;    /* bytes of content, or ANY_CONTENT */
+        uint8_t state;      /* how content is read */
+        uint8_t side;       /* enum fcgi_side */
+        bool management;    /* id is 0 */
+        bool first;         /* may be a direction's first record */
 };
 
 void fcgi_init(struct fcgi *parser, enum fcgi_side side)
@@ -77,14 +77,14 @@ static bool complete_begin(struct fcgi_cursor *cursor)
                 .keep_conn = parser->fixed[2] & KEEP_CONN,
                 .begin_at = parser->record_at,
         };
-        parser->pair = (struct fcgi_pair){0};
+        parser->pair = (struct fcgi_pair){.which = FCGI_TEXTS};
         parser->head_open = true;
         parser->params_len = 0;
         parser->text = NULL;
         parser->text_used = parser->text_max = 0;
         if (cursor->sink->begin)
-                cursor->stop = !cursor->sink->begin(cursor->sink->ctx, parser, parser->id, cursor->at, &text,
-                                                    &max);
+                cursor->stop =
+                        !cursor->sink->begin(cursor->sink->ctx, parser, parser->id, cursor->at, &text, &max);
         parser->text = text;
         parser->text_max = text ? max : 0;
         return true;
@@ -102,8 +102,8 @@ static bool known_params(struct fcgi_cursor *cursor)
         if (!fcgi_params_close(parser))
                 return false;
         if (cursor->sink->params_end)
-                cursor->stop = !cursor->sink->params_end(cursor->sink->ctx, parser, parser->id,
-                                                         parser->record_at);
+                cursor->stop =
+                        !cursor->sink->params_end(cursor->sink->ctx, parser, parser->id, parser->record_at);
         return true;
 }
 
@@ -201,7 +201,8 @@ static const struct record_row records[FCGI_TYPES] = {
         [FCGI_BEGIN_REQUEST] = {known_begin, complete_begin, FIXED_CONTENT, FCGI_FIXED, FCGI_REQUESTS, false,
                                 true},
         [FCGI_ABORT_REQUEST] = {NULL, complete_abort, ANY_CONTENT, FCGI_PASS, FCGI_REQUESTS, false, false},
-        [FCGI_END_REQUEST] = {NULL, complete_response, FIXED_CONTENT, FCGI_FIXED, FCGI_RESPONSES, false, true},
+        [FCGI_END_REQUEST] = {NULL, complete_response, FIXED_CONTENT, FCGI_FIXED, FCGI_RESPONSES, false,
+                              true},
         [FCGI_PARAMS] = {known_params, complete_params, ANY_CONTENT, FCGI_PAIRS, FCGI_REQUESTS, false, false},
         [FCGI_STDIN] = {known_input, complete_input, ANY_CONTENT, FCGI_PASS, FCGI_REQUESTS, false, false},
         [FCGI_STDOUT] = {NULL, NULL, ANY_CONTENT, FCGI_REPLY_HEAD, FCGI_RESPONSES, false, true},
@@ -346,8 +347,8 @@ static bool take_padding(struct fcgi_cursor *cursor)
 }
 
 static const record_fn steps[FCGI_STATES] = {
-        [FCGI_HEADER] = take_header,     [FCGI_FIXED] = take_fixed, [FCGI_PAIRS] = take_pairs,
-        [FCGI_REPLY_HEAD] = take_reply,  [FCGI_PASS] = take_content, [FCGI_PADDING] = take_padding,
+        [FCGI_HEADER] = take_header,    [FCGI_FIXED] = take_fixed,  [FCGI_PAIRS] = take_pairs,
+        [FCGI_REPLY_HEAD] = take_reply, [FCGI_PASS] = take_content, [FCGI_PADDING] = take_padding,
         [FCGI_TELL_END] = tell_end,
 };
 

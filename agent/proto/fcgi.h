@@ -35,7 +35,8 @@ enum fcgi_role { FCGI_RESPONDER = 1, FCGI_AUTHORIZER, FCGI_FILTER };
 enum fcgi_outcome { FCGI_REQUEST_COMPLETE, FCGI_CANT_MPX_CONN, FCGI_OVERLOADED, FCGI_UNKNOWN_ROLE };
 
 /* Parameters captured from a request, in its text buffer. Of several with one name the first; of
- * HTTP_TRACEPARENT the last, as applications do; of HTTP_TRACESTATE and HTTP_BAGGAGE all, with ',' between. */
+ * HTTP_TRACEPARENT the last, as applications do; of HTTP_TRACESTATE and HTTP_BAGGAGE all, with ',' between.
+ */
 enum fcgi_text {
         FCGI_REQUEST_METHOD,
         FCGI_REQUEST_URI, /* where it is absent: SCRIPT_NAME PATH_INFO ? QUERY_STRING, see head.composed */
@@ -76,8 +77,9 @@ struct fcgi_head {
         bool composed;              /* the text of REQUEST_URI was put together from others */
         uint16_t traceparent_count; /* HTTP_TRACEPARENT parameters seen */
         uint16_t tracestate_count;
-        struct fcgi_place traceparent, tracestate; /* of the last one's value (an empty one: after its name) */
-        uint64_t begin_at;          /* of the BEGIN_REQUEST record */
+        struct fcgi_place traceparent,
+                tracestate; /* of the last one's value (an empty one: after its name) */
+        uint64_t begin_at;  /* of the BEGIN_REQUEST record */
         /* Cut: has no room, or holds control characters. */
         struct http1_span text[FCGI_TEXTS];
 };
@@ -87,11 +89,11 @@ struct fcgi_reply {
         uint16_t status; /* when done; 0: the head does not say it in a way that we understand */
         bool done;       /* the CGI head is complete */
         uint64_t stderr_len;
-        uint32_t head_len;              /* private, as all below */
-        uint16_t number;                /* Status, so far */
-        uint16_t stated;                /* Status, complete */
-        uint8_t step, field, matched;   /* where in which line */
-        bool location, odd;             /* a Location was seen; a line was not understood */
+        uint32_t head_len;            /* private, as all below */
+        uint16_t number;              /* Status, so far */
+        uint16_t stated;              /* Status, complete */
+        uint8_t step, field, matched; /* where in which line */
+        bool location, odd;           /* a Location was seen; a line was not understood */
 };
 
 /* A request whose input is not complete. */
@@ -103,7 +105,8 @@ struct fcgi_open {
 /* The name-value pair that is being read; private. */
 struct fcgi_pair {
         uint8_t step;
-        uint8_t length_have, name_have, which;
+        uint8_t length_have, name_have;
+        uint8_t which; /* enum fcgi_text of the value that is being read; FCGI_TEXTS: of none */
         uint8_t length[4];
         bool begun; /* the value's first byte was seen */
         uint32_t name_len, name_left, value_len, value_left;
@@ -123,11 +126,11 @@ struct fcgi {
         uint8_t fixed[FCGI_HEADER_LEN]; /* its header, then its content where that has a fixed length */
 
         /* Requests. */
-        bool head_open;       /* parameters are not complete */
-        uint16_t text_used;   /* bytes of the text buffer used */
+        bool head_open;     /* parameters are not complete */
+        uint16_t text_used; /* bytes of the text buffer used */
         uint16_t text_max;
-        uint32_t params_len;  /* bytes of parameters so far */
-        char *text;           /* the head's buffer, from the sink; NULL: capture nothing */
+        uint32_t params_len;   /* bytes of parameters so far */
+        char *text;            /* the head's buffer, from the sink; NULL: capture nothing */
         struct fcgi_head head; /* of the request begun last */
         struct fcgi_pair pair;
         uint32_t open_count;
@@ -179,8 +182,8 @@ enum proto_guess fcgi_guess(struct slice first, enum fcgi_side side);
  *
  * Lost, beyond what is said above: lengths of fixed records that are not theirs, unknown roles, a pair that
  * goes on after its stream's end, parameters over LIMIT_FCGI_PARAMS, and more than LIMIT_FCGI_REQUESTS
- * requests with incomplete input. STDIN, DATA and ABORT_REQUEST of requests that are not open are passed over,
- * as the application does. A CGI head over LIMIT_FCGI_REPLY_HEAD has status 0.
+ * requests with incomplete input. STDIN, DATA and ABORT_REQUEST of requests that are not open are passed
+ * over, as the application does. A CGI head over LIMIT_FCGI_REPLY_HEAD has status 0.
  *
  * Return: bytes consumed, or PROTO_LOST. After a sink callback returned false: the bytes consumed up
  * to that event (feed again with the rest, even if it is empty: an authorizer's end is told then).

@@ -7,10 +7,7 @@
 #define LENGTH_LONG      0x80 /* in the first of a length's four bytes */
 #define RECORD_ALIGN     8
 
-#define ROW(name)                                  \
-        [FCGI_##name] = {                          \
-                #name, sizeof(#name) - 1           \
-        }
+#define ROW(name) [FCGI_##name] = {#name, sizeof(#name) - 1}
 
 static const struct slice names[FCGI_TEXTS] = {
         ROW(REQUEST_METHOD),
@@ -61,7 +58,7 @@ static void begin_text(struct fcgi *parser, struct http1_span *span, bool goes_o
         size_t room = (size_t)(parser->text_max - parser->text_used);
 
         *span = (struct http1_span){.at = parser->text_used, .present = true};
-        if (!goes_on || !before.len) {
+        if (!goes_on || (!before.len && !before.cut)) {
                 span->cut = len > room;
                 return;
         }
@@ -131,6 +128,7 @@ static void end_pair(struct fcgi_cursor *cursor)
 
         parser->pair.step = PAIR_NAME_LEN;
         parser->pair.length_have = 0;
+        parser->pair.which = FCGI_TEXTS;
 }
 
 /* The value's first byte stands at the cursor (or would, were there one). */
@@ -238,7 +236,7 @@ static bool take_value(struct fcgi_cursor *cursor)
 
 bool fcgi_params_take(struct fcgi_cursor *cursor)
 {
-        static bool (*const steps[])(struct fcgi_cursor *cursor) = {
+        static bool (*const steps[])(struct fcgi_cursor * cursor) = {
                 [PAIR_NAME_LEN] = take_name_len,
                 [PAIR_VALUE_LEN] = take_value_len,
                 [PAIR_NAME] = take_name,
@@ -326,8 +324,9 @@ size_t fcgi_write_param_record(char *out, size_t room, uint16_t id, const struct
 
         if (content == 0 || content > FCGI_CONTENT_MAX || total > room)
                 return 0;
-        memcpy(out, (const char[FCGI_HEADER_LEN]){FCGI_VERSION, FCGI_PARAMS, (char)(id >> 8), (char)id,
-                                                  (char)(content >> 8), (char)content, (char)padding, 0},
+        memcpy(out,
+               (const char[FCGI_HEADER_LEN]){FCGI_VERSION, FCGI_PARAMS, (char)(id >> 8), (char)id,
+                                             (char)(content >> 8), (char)content, (char)padding, 0},
                FCGI_HEADER_LEN);
         for (size_t i = 0; i < count; i++) {
                 struct slice name = params[i].name, value = params[i].value;

@@ -17,10 +17,10 @@ static const struct slice fields[REPLY_FIELDS] = {
         [REPLY_FIELD_LOCATION] = {"location", 8},
 };
 
-#define STATUS_DIGITS    3
-#define STATUS_MIN       100
-#define STATUS_REDIRECT  302 /* RFC 3875 section 6.2.3 */
-#define STATUS_NO_OTHER  200 /* RFC 3875 section 6.3.3 */
+#define STATUS_DIGITS   3
+#define STATUS_MIN      100
+#define STATUS_REDIRECT 302 /* RFC 3875 section 6.2.3 */
+#define STATUS_NO_OTHER 200 /* RFC 3875 section 6.3.3 */
 
 /* The head is over; what it says counts only if all of it was understood. */
 static void finish(struct fcgi_reply *reply)
@@ -129,7 +129,7 @@ static size_t step_rest(struct fcgi_reply *reply, struct slice bytes)
 
 size_t fcgi_reply_read(struct fcgi_reply *reply, struct slice bytes)
 {
-        static void (*const steps[])(struct fcgi_reply *reply, char c) = {
+        static void (*const steps[])(struct fcgi_reply * reply, char c) = {
                 [REPLY_LINE] = step_line,
                 [REPLY_BLANK_LF] = step_blank_lf,
                 [REPLY_NAME] = step_name,

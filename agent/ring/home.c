@@ -48,6 +48,7 @@ enum way { WAY_NONE, WAY_RELAY, WAY_THREAD, WAY_SILENT };
 struct home {
         _Atomic(struct home_ring *) ring;
         _Atomic uint32_t rings_made;
+        _Atomic uint32_t making; /* somebody makes the ring just now */
         _Atomic uint64_t make_again_ns;
         /* Waking is one thread's work at a time; who comes meanwhile leaves a note and goes on. */
         _Atomic uint64_t waker_since_ns; /* 0 = nobody */
@@ -104,8 +105,18 @@ static struct home_ring *ring_build(void)
         return own;
 }
 
+#define MAKING_YIELDS 200
+
+/* Return: the ring that somebody else makes, unless that takes too long. */
+static struct home_ring *ring_await(void)
+{
+        for (unsigned i = 0; i < MAKING_YIELDS && atomic_load(&home.making) && !atomic_load(&home.ring); i++)
+                (void)sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+        return atomic_load(&home.ring);
+}
+
 /* Two threads may both make one: the first is taken. */
-static struct home_ring *ring_make(void)
+static struct home_ring *ring_make_first(void)
 {
         struct home_ring *own, *present = NULL;
         uint64_t now = clock_mono_ns();
@@ -125,6 +136,19 @@ static struct home_ring *ring_make(void)
         stats_move(own->ring.header->stats);
         if (home_ring_made)
                 home_ring_made();
+        return own;
+}
+
+/* Many threads of a server come here at once: one of them is enough. */
+static struct home_ring *ring_make(void)
+{
+        struct home_ring *own = NULL;
+
+        if (atomic_exchange(&home.making, 1))
+                own = ring_await();
+        if (!own)
+                own = ring_make_first();
+        atomic_store(&home.making, 0);
         return own;
 }
 
@@ -265,6 +289,12 @@ void home_prepare(void)
         process_notice_fork();
         if (ring_now() && config_now.relay != RELAY_OFF && atomic_load(&home.way) == WAY_NONE)
                 wake(HANDOVER_WAKE);
+}
+
+bool home_is_prepared(void)
+{
+        return config_now.traces_exporter == EXPORTER_NONE || config_now.relay == RELAY_OFF ||
+               (atomic_load(&home.way) != WAY_NONE && !atomic_load(&home.waker_since_ns));
 }
 
 int home_open(const struct span *span)
@@ -433,6 +463,7 @@ void home_after_fork(void)
         relay_client_after_fork();
         home_thread_after_fork();
         home_meta_after_fork();
+        atomic_store(&home.making, 0);
         atomic_store(&home.make_again_ns, 0);
         atomic_store(&home.waker_since_ns, 0);
         atomic_store(&home.waker, 0);

@@ -42,6 +42,9 @@ void home_span(const struct span *span, uint64_t now_mono_ns);
  */
 void home_prepare(void);
 
+/* Is there nothing left to prepare? Another thread may be about it. Context: signal. */
+bool home_is_prepared(void);
+
 /**
  * home_open() / home_open_clear() - a span has begun / is finished or was given up
  *

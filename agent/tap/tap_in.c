@@ -119,14 +119,12 @@ static struct serve_mark mark_for(const struct conn *conn, const struct iovec *i
 /* Return: bytes that the host gets more than it was sent. */
 static size_t write_mark(const struct serve_mark *mark, char *bytes, size_t n)
 {
-        struct exchange *exchange = mark->exchange;
-
-        if (!exchange)
+        if (mark->len == 0)
                 return 0;
-        memmove(bytes + mark->at + exchange->inject_len, bytes + mark->at, n - mark->at);
-        memcpy(bytes + mark->at, exchange->inject_text, exchange->inject_len);
+        memmove(bytes + mark->at + mark->len, bytes + mark->at, n - mark->at);
+        memcpy(bytes + mark->at, mark->line, mark->len);
         stat_add(STAT_INJECTED, 1);
-        return exchange->inject_len;
+        return mark->len;
 }
 
 static size_t take_bytes(struct conn *conn, int fd, const struct iovec *iov, int iovcnt, size_t n, int flags)

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/tap/tap_proc.h"
 
+#include <sys/syscall.h>
+#include <time.h>
+
 #include "agent/base/guard.h"
+#include "agent/base/sys.h"
 #include "agent/config/config.h"
 #include "agent/process.h"
 #include "agent/ring/home.h"
@@ -30,9 +34,26 @@ void tap_proc_before_identity_change(void)
         OBSERVE(home_before_identity_change());
 }
 
-void tap_proc_before_process_limit(void)
+#define LOCKDOWN_WAITS 100 /* of a millisecond: another thread may be starting the relay */
+
+/* The one place beside the process's end that waits: a process does this once in its life. */
+static void prepare_now(void)
 {
-        OBSERVE(if (tap_thread_serves && process_own_memory()) home_prepare());
+        const struct timespec pause = {.tv_nsec = 1000000};
+
+        if (!tap_thread_serves || !process_own_memory())
+                return;
+        for (unsigned i = 0; i < LOCKDOWN_WAITS; i++) {
+                home_prepare();
+                if (home_is_prepared())
+                        return;
+                (void)sys_call(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0);
+        }
+}
+
+void tap_proc_before_lockdown(void)
+{
+        OBSERVE(prepare_now());
 }
 
 bool tap_proc_own_memory(void)

@@ -23,8 +23,9 @@ void tap_proc_give_up_fd(int fd);
 /* Before setuid and the like. Context: hook. */
 void tap_proc_before_identity_change(void);
 
-/* Before the number of processes is limited: a server's relay is started now, or never. Context: hook. */
-void tap_proc_before_process_limit(void);
+/* Before the process bars its own way to the relay's program: a server's is started now, or never. Context:
+ * hook. */
+void tap_proc_before_lockdown(void);
 
 /* False in a vfork child, which runs in its parent's memory. Context: signal. */
 bool tap_proc_own_memory(void);

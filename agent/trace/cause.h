@@ -19,7 +19,7 @@
 #include "agent/base/guard.h"
 #include "agent/trace/context.h"
 
-#define CAUSE_NONE    0          /* no server request: a program without server side, or nothing is known yet */
+#define CAUSE_NONE    0 /* no server request: a program without server side, or nothing is known yet */
 #define CAUSE_UNKNOWN UINT64_MAX /* of some server request, but of which? */
 
 /* By which rung of the rule a parent was found; the numbers are those of design 9. */
@@ -55,9 +55,9 @@ struct cause_opening {
 
 /* What an outgoing request says of itself. */
 struct cause_departure {
-        struct slice method, target;    /* may be empty: API seams, other protocols */
-        struct trace_context header;    /* context header found in its head; invalid ids: none */
-        struct cause_opening *opening;  /* of its connection, or NULL */
+        struct slice method, target;   /* may be empty: API seams, other protocols */
+        struct trace_context header;   /* context header found in its head; invalid ids: none */
+        struct cause_opening *opening; /* of its connection, or NULL */
 };
 
 /**
@@ -101,8 +101,8 @@ uint64_t cause_current(const struct thread_cause *thread);
 
 /**
  * cause_context() - copy what a request's children need
- * @tracestate, @baggage: LIMIT_TRACESTATE and LIMIT_BAGGAGE bytes of the caller's that the slices in the result
- *                        point into; NULL: leave it out
+ * @tracestate, @baggage: LIMIT_TRACESTATE and LIMIT_BAGGAGE bytes of the caller's that the slices in the
+ * result point into; NULL: leave it out
  *
  * Method and target are not kept, nor is the tracestate that it came in with.
  *

@@ -30,7 +30,7 @@ struct told {
 
 static struct told told[512];
 static unsigned told_count;
-static int open_now;
+static _Atomic int open_now;
 
 void home_span(const struct span *span, uint64_t now_mono_ns)
 {
