@@ -61,8 +61,8 @@ static void print_wrapped(FILE *out, const char *text)
 static const char *operand(const struct config_row *row)
 {
         static const char *const operands[] = {
-                [CONFIG_BOOL] = "true|false", [CONFIG_INT] = "NUMBER",  [CONFIG_DURATION] = "MS",
-                [CONFIG_TIMEOUT] = "MS",      [CONFIG_STRING] = "TEXT", [CONFIG_ENUM] = "NAME",
+                [CONFIG_BOOL] = "[true|false]", [CONFIG_INT] = "NUMBER",  [CONFIG_DURATION] = "MS",
+                [CONFIG_TIMEOUT] = "MS",        [CONFIG_STRING] = "TEXT", [CONFIG_ENUM] = "NAME",
                 [CONFIG_ENUMS] = "NAME,...",
         };
 

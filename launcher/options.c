@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "agent/base/load.h"
 
@@ -113,6 +114,13 @@ static int unknown(struct options *options, const char *argument, const char *na
         return -EINVAL;
 }
 
+/* A switch alone means on; "--" before a command that is called true or false. */
+static bool stands_alone(const struct config_row *row, const char *next)
+{
+        return row->type == CONFIG_BOOL &&
+               !(next && (strcasecmp(next, "true") == 0 || strcasecmp(next, "false") == 0));
+}
+
 /* The long option at @argv. Return: how many arguments it takes, or -EINVAL. */
 static int parse_long(struct options *options, char **argv)
 {
@@ -131,6 +139,10 @@ static int parse_long(struct options *options, char **argv)
         }
         if (flag) {
                 apply_flag(options, flag);
+                return 1;
+        }
+        if (!equals && stands_alone(row, argv[1])) {
+                options->values[row - config_rows] = "true";
                 return 1;
         }
         if (!equals && !argv[1]) {

@@ -127,10 +127,10 @@ static void insert(struct out_call *call, struct exchange *exchange, const struc
 
 static bool is_due(const struct out_scratch *scratch, const struct exchange *exchange)
 {
-        unsigned count = scratch->insert_count;
-
-        return exchange->traced && exchange->inject == INJECT_NONE &&
-               (count == 0 || scratch->inserts[count - 1].exchange != exchange);
+        for (unsigned i = scratch->insert_count; i-- > 0;)
+                if (scratch->inserts[i].exchange == exchange)
+                        return false;
+        return exchange->traced && exchange->inject == INJECT_NONE;
 }
 
 static bool on_params_end(void *ctx, struct fcgi *parser, uint16_t id, uint64_t position)

@@ -127,7 +127,7 @@ struct fcgi {
 
         /* Requests. */
         bool head_open;     /* parameters are not complete */
-        uint16_t text_used; /* bytes of the text buffer used */
+        uint16_t text_used; /* bytes of the text buffer that are taken */
         uint16_t text_max;
         uint32_t params_len;   /* bytes of parameters so far */
         char *text;            /* the head's buffer, from the sink; NULL: capture nothing */

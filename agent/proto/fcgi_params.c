@@ -51,24 +51,25 @@ static bool is_list(enum fcgi_text which)
         return which == FCGI_HTTP_TRACESTATE || which == FCGI_HTTP_BAGGAGE;
 }
 
-/* A value of @len bytes comes: in place of an earlier one, or as a list that goes on. */
+/*
+ * A value of @len bytes comes: in place of an earlier one, or as a list that goes on. All the room that it may
+ * take is taken now, so that where the next one goes does not depend on what is in this one.
+ */
 static void begin_text(struct fcgi *parser, struct http1_span *span, bool goes_on, size_t len)
 {
         struct http1_span before = *span;
-        size_t room = (size_t)(parser->text_max - parser->text_used);
+        size_t list = goes_on && before.len ? (size_t)before.len + 1 : 0;
 
         *span = (struct http1_span){.at = parser->text_used, .present = true};
-        if (!goes_on || (!before.len && !before.cut)) {
-                span->cut = len > room;
-                return;
-        }
-        span->cut = before.cut || before.len + 1 + len > room;
+        span->cut = (goes_on && before.cut) || list + len > (size_t)(parser->text_max - parser->text_used);
         if (span->cut)
+                return;
+        parser->text_used = (uint16_t)(parser->text_used + list + len);
+        if (!list)
                 return;
         memcpy(parser->text + span->at, parser->text + before.at, before.len);
         parser->text[span->at + before.len] = ',';
-        span->len = (uint16_t)(before.len + 1);
-        parser->text_used = (uint16_t)(parser->text_used + span->len);
+        span->len = (uint16_t)list;
 }
 
 /* The name is complete: is the value wanted, and does it fit? */
@@ -117,8 +118,7 @@ static void add_text(struct fcgi *parser, struct http1_span *span, struct slice 
         }
         if (span->cut || bytes.len == 0)
                 return;
-        memcpy(parser->text + parser->text_used, bytes.p, bytes.len);
-        parser->text_used = (uint16_t)(parser->text_used + bytes.len);
+        memcpy(parser->text + span->at + span->len, bytes.p, bytes.len);
         span->len = (uint16_t)(span->len + bytes.len);
 }
 
@@ -260,6 +260,7 @@ static void compose_add(struct fcgi *parser, enum fcgi_text which, struct slice 
         uri->cut |= part->cut || part->len + before.len > (size_t)(parser->text_max - parser->text_used);
         if (uri->cut)
                 return;
+        parser->text_used = (uint16_t)(parser->text_used + before.len + part->len);
         add_text(parser, uri, before);
         add_text(parser, uri, slice_make(parser->text + part->at, part->len));
 }

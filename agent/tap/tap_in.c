@@ -47,8 +47,8 @@ static void opaque_read(const struct conn *conn)
 {
         if (conn->role == CONN_CLIENT && cause_is_open(conn->opening.request))
                 cause_read(&thread_state.cause, conn->opening.request);
-        else if (conn->role == CONN_CLIENT)
-                thread_state.cause.touched_several = true;
+        else
+                cause_read_opaque(&thread_state.cause, conn->role == CONN_SERVER);
 }
 
 static void in_begin(struct tap_in *in, int fd)
@@ -144,6 +144,8 @@ static size_t take_bytes(struct conn *conn, int fd, const struct iovec *iov, int
         }
         mark = mark_for(conn, iov, n);
         bytes_came(conn, fd, iov, iovcnt, n, &mark, now_ns);
+        if (UNLIKELY(conn->role == CONN_SERVER && conn_phase(conn) == CONN_OPAQUE))
+                opaque_read(conn);
         return write_mark(&mark, iov->iov_base, n);
 }
 

@@ -94,6 +94,14 @@ void cause_read(struct thread_cause *thread, uint64_t owner)
                 owe(thread, owner);
 }
 
+void cause_read_opaque(struct thread_cause *thread, bool asks)
+{
+        if (asks || (thread->key && cause_table_by_thread(thread->key) == CAUSE_UNKNOWN))
+                cause_read(thread, CAUSE_UNKNOWN);
+        else
+                thread->touched_several = true;
+}
+
 void cause_wrote(struct thread_cause *thread, uint64_t owner)
 {
         bool first = cause_table_begin(owner);
@@ -218,10 +226,16 @@ void cause_connect(struct thread_cause *thread, struct cause_opening *ret_openin
 static enum cause_rung find(const struct thread_cause *thread, const struct cause_departure *departure,
                             uint64_t *ret_request)
 {
-        enum opening_word word = opening_word(departure->opening, thread);
-        struct owed owed = owed_by(thread);
-        bool sure = !owed.unsure && word != OPENING_UNKNOWN;
+        enum opening_word word;
+        struct owed owed;
+        bool sure;
 
+        *ret_request = none_or_unknown(thread);
+        if (cause_table_only() == CAUSE_NONE)
+                return CAUSE_BY_NOTHING; /* a client, or an idle server */
+        word = opening_word(departure->opening, thread);
+        owed = owed_by(thread);
+        sure = !owed.unsure && word != OPENING_UNKNOWN;
         if (is_known(*ret_request = cause_by_header(&departure->header)))
                 return CAUSE_BY_HEADER;
         if (word == OPENING_KNOWN && is_known(*ret_request = departure->opening->request))

@@ -79,6 +79,10 @@ void cause_waited(struct thread_cause *thread);
 void cause_read(struct thread_cause *thread, uint64_t owner);
 void cause_wrote(struct thread_cause *thread, uint64_t owner);
 
+/* Bytes were read on a connection that we do not understand: with @asks a client's, which may ask for anything;
+ * else an answer, to the thread's only request if it has no more than that. */
+void cause_read_opaque(struct thread_cause *thread, bool asks);
+
 /* A client connection is being opened: remember for whom, who is paid by that. */
 void cause_connect(struct thread_cause *thread, struct cause_opening *ret_opening);
 

@@ -45,15 +45,32 @@ START_TEST(test_parse_every_setting_under_both_names)
 {
         for (size_t i = 0; i < CONFIG_COUNT; i++) {
                 char name[OPTIONS_NAME_MAX], canonical[OPTIONS_NAME_MAX + 2], field[OPTIONS_NAME_MAX + 2];
+                char *value = config_rows[i].type == CONFIG_BOOL ? "false" : "v";
 
                 options_name(&config_rows[i], name);
                 (void)snprintf(canonical, sizeof(canonical), "--%s", name);
                 (void)snprintf(field, sizeof(field), "--%s", config_rows[i].field);
-                ck_assert_int_eq(parse(ARGV(canonical, "v", "c")), 0);
-                ck_assert_msg(options.values[i] && strcmp(options.values[i], "v") == 0, "%s", canonical);
-                ck_assert_int_eq(parse(ARGV(field, "v", "c")), 0);
-                ck_assert_msg(options.values[i] && strcmp(options.values[i], "v") == 0, "%s", field);
+                ck_assert_int_eq(parse(ARGV(canonical, value, "c")), 0);
+                ck_assert_msg(options.values[i] && strcmp(options.values[i], value) == 0, "%s", canonical);
+                ck_assert_int_eq(parse(ARGV(field, value, "c")), 0);
+                ck_assert_msg(options.values[i] && strcmp(options.values[i], value) == 0, "%s", field);
         }
+}
+END_TEST
+
+START_TEST(test_parse_switch_alone_is_on)
+{
+        ck_assert_int_eq(parse(ARGV("--process-span", "./nightly.sh", "true")), 0);
+        ck_assert_str_eq(options.values[CONFIG_process_span], "true");
+        ck_assert_str_eq(options.command[0], "./nightly.sh");
+        ck_assert_int_eq(parse(ARGV("--process_span", "FALSE", "true")), 0);
+        ck_assert_str_eq(options.values[CONFIG_process_span], "FALSE");
+        ck_assert_str_eq(options.command[0], "true");
+        ck_assert_int_eq(parse(ARGV("--process_span", "--", "false")), 0);
+        ck_assert_str_eq(options.values[CONFIG_process_span], "true");
+        ck_assert_str_eq(options.command[0], "false");
+        ck_assert_int_eq(parse(ARGV("--process_span=false", "c")), 0);
+        ck_assert_str_eq(options.values[CONFIG_process_span], "false");
 }
 END_TEST
 
@@ -219,7 +236,7 @@ START_TEST(test_help_names_every_setting)
 END_TEST
 
 UNIT_MAIN("options", test_parse_name_forms, test_parse_every_setting_under_both_names,
-          test_name_follows_the_variable, test_parse_value_may_look_like_anything, test_parse_last_value_wins,
-          test_parse_ends_at_the_command, test_parse_actions, test_parse_refuses,
-          test_parse_survives_a_name_of_any_length, test_settings_option_beats_variable,
-          test_settings_bad_values, test_help_names_every_setting)
+          test_parse_switch_alone_is_on, test_name_follows_the_variable,
+          test_parse_value_may_look_like_anything, test_parse_last_value_wins, test_parse_ends_at_the_command,
+          test_parse_actions, test_parse_refuses, test_parse_survives_a_name_of_any_length,
+          test_settings_option_beats_variable, test_settings_bad_values, test_help_names_every_setting)

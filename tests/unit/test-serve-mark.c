@@ -254,9 +254,34 @@ START_TEST(test_opaque_client_makes_unknown)
         cause_waited(&thread_state.cause);
         host_gets_text("l");
         ck_assert_uint_eq(cause_current(&thread_state.cause), first);
+        tap_net_close(FD);
+        tap_net_close(OTHER_FD);
+        cause_waited(&thread_state.cause);
+        accept_now(); /* with its very first bytes */
+        host_gets_text("get key\r\n");
+        ck_assert_uint_eq(cause_current(&thread_state.cause), CAUSE_UNKNOWN);
+}
+END_TEST
+
+/* An answer that we do not understand is for the thread's only request, or for nobody knows which. */
+START_TEST(test_opaque_answer)
+{
+        uint64_t first, other;
+
+        open_two(&first, &other);
+        host_gets_text("l");
+        ck_assert_uint_eq(cause_current(&thread_state.cause), first);
+        cause_read_opaque(&thread_state.cause, false);
+        ck_assert_uint_eq(cause_current(&thread_state.cause), CAUSE_UNKNOWN);
+        tap_net_close(OTHER_FD);
+        cause_waited(&thread_state.cause);
+        host_gets_text("l");
+        cause_read_opaque(&thread_state.cause, false);
+        ck_assert_uint_eq(cause_current(&thread_state.cause), first);
+        close_expecting(2);
 }
 END_TEST
 
 UNIT_MAIN_WITH("serve-mark", marking_setup, test_mark_needs_its_room, test_head_in_two_reads_is_not_marked,
                test_what_stands_behind_the_head_is_moved, test_head_behind_a_body_is_marked, test_unmarked,
-               test_mark_names_its_request, test_reads_owe_and_writes_pay, test_opaque_client_makes_unknown)
+               test_mark_names_its_request, test_reads_owe_and_writes_pay, test_opaque_client_makes_unknown, test_opaque_answer)
