@@ -89,16 +89,35 @@ static bool is_here(const struct out_call *call, const struct fcgi *parser, cons
         return place->whole && place->at >= first;
 }
 
+static bool is_inserted(const struct out_scratch *scratch, const struct exchange *exchange)
+{
+        for (unsigned i = scratch->insert_count; i-- > 0;)
+                if (scratch->inserts[i].exchange == exchange)
+                        return true;
+        return false;
+}
+
+static bool is_blanked(const struct out_scratch *scratch, size_t at)
+{
+        for (unsigned i = scratch->insert_count; i-- > 0;)
+                if (!scratch->inserts[i].exchange && scratch->inserts[i].at == at)
+                        return true;
+        return false;
+}
+
 /* See http1_out.c: a tracestate that is not our parent's makes way for blanks. */
-static void blank_stale_state(struct out_call *call, const struct fcgi *parser)
+static void blank_stale_state(struct out_call *call, const struct exchange *exchange,
+                              const struct fcgi *parser)
 {
         const struct fcgi_head *head = &parser->head;
         const struct http1_span *text = &head->text[FCGI_HTTP_TRACESTATE];
         struct insert insert = {.remove = text->len};
-        bool parents = call->plan->conn->sending->decision.context.tracestate.len > 0;
+        bool parents = exchange->decision.context.tracestate.len > 0;
 
         if (!(head->traceparent_count && parents) && head->tracestate_count == 1 && !text->cut && text->len &&
-            text->len <= LIMIT_TRACESTATE && is_here(call, parser, &head->tracestate, &insert.at))
+            text->len <= LIMIT_TRACESTATE && parser->pair.which != FCGI_HTTP_TRACESTATE &&
+            is_here(call, parser, &head->tracestate, &insert.at) &&
+            !is_blanked(call->plan->scratch, insert.at))
                 inject_add(call->plan->scratch, insert);
 }
 
@@ -107,7 +126,6 @@ static void blank_stale_state(struct out_call *call, const struct fcgi *parser)
 static void insert(struct out_call *call, struct exchange *exchange, const struct fcgi *parser, bool room,
                    size_t at)
 {
-        struct out_scratch *scratch = call->plan->scratch;
         struct insert insert = {.exchange = exchange};
 
         if (exchange->replaces && parser->head.text[FCGI_HTTP_TRACEPARENT].len == TRACEPARENT_LEN &&
@@ -120,17 +138,22 @@ static void insert(struct out_call *call, struct exchange *exchange, const struc
         } else {
                 return; /* too late: the request goes on without */
         }
-        blank_stale_state(call, parser);
         if (exchange->inject_len)
-                inject_add(scratch, insert);
+                inject_add(call->plan->scratch, insert);
 }
 
-static bool is_due(const struct out_scratch *scratch, const struct exchange *exchange)
+/* What of the request's parameters is in this call's bytes, and what is due there: once each. */
+static void work_in(struct out_call *call, struct exchange *exchange, const struct fcgi *parser, bool room,
+                    size_t at)
 {
-        for (unsigned i = scratch->insert_count; i-- > 0;)
-                if (scratch->inserts[i].exchange == exchange)
-                        return false;
-        return exchange->traced && exchange->inject == INJECT_NONE;
+        const struct out_scratch *scratch = call->plan->scratch;
+
+        if (!exchange->traced)
+                return;
+        if (exchange->inject == INJECT_NONE && !is_inserted(scratch, exchange))
+                insert(call, exchange, parser, room, at);
+        if (exchange->inject != INJECT_NONE || is_inserted(scratch, exchange))
+                blank_stale_state(call, exchange, parser);
 }
 
 static bool on_params_end(void *ctx, struct fcgi *parser, uint16_t id, uint64_t position)
@@ -144,8 +167,7 @@ static bool on_params_end(void *ctx, struct fcgi *parser, uint16_t id, uint64_t 
                 return true;
         if (!exchange->decided)
                 decide(conn, exchange, parser);
-        if (is_due(call->plan->scratch, exchange))
-                insert(call, exchange, parser, position >= first, (size_t)(position - first));
+        work_in(call, exchange, parser, position >= first, (size_t)(position - first));
         return true;
 }
 
@@ -196,8 +218,7 @@ static void replace_early(struct out_call *call)
         if (!exchange->decided)
                 decide(call->plan->conn, exchange, parser);
         /* The parser's position is behind these bytes by now, as the base will be. */
-        if (is_due(call->plan->scratch, exchange))
-                insert(call, exchange, parser, false, 0);
+        work_in(call, exchange, parser, false, 0);
 }
 
 bool fcgi_out_feed(struct out_call *call, struct slice bytes)

@@ -103,7 +103,7 @@ static bool mark(struct serve_call *call, const struct exchange *exchange, const
                 return false;
         memcpy(call->mark->line, name, sizeof(name) - 1);
         traceparent_write(call->mark->line + sizeof(name) - 1, &exchange->decision.context);
-        memcpy(call->mark->line + len - eol_len, "\r\n" + (2 - eol_len), eol_len);
+        memcpy(call->mark->line + len - eol_len, &"\r\n"[2 - eol_len], eol_len);
         call->mark->len = len;
         call->mark->at = call->blank_at;
         return true;

@@ -56,7 +56,7 @@ static void exchange_span(struct span *span, const struct conn *conn, const stru
 {
         bool server = conn->role == CONN_SERVER;
         /* A client learns the version from the answer, a server is told it in the question. */
-        uint8_t minor = exchange->status && !server ? exchange->response_minor : exchange->minor;
+        uint8_t minor = !server && exchange->status ? exchange->response_minor : exchange->minor;
 
         span_begin(span, &exchange->decision, server ? SHAPE_HTTP_SERVER : SHAPE_HTTP_CLIENT);
         if (server) {

@@ -52,8 +52,8 @@ static bool is_list(enum fcgi_text which)
 }
 
 /*
- * A value of @len bytes comes: in place of an earlier one, or as a list that goes on. All the room that it may
- * take is taken now, so that where the next one goes does not depend on what is in this one.
+ * A value of @len bytes comes: in place of an earlier one, or as a list that goes on. All the room that it
+ * may take is taken now, so that where the next one goes does not depend on what is in this one.
  */
 static void begin_text(struct fcgi *parser, struct http1_span *span, bool goes_on, size_t len)
 {

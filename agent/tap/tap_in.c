@@ -10,6 +10,7 @@
 #include "agent/flow/stream.h"
 #include "agent/flow/to_span.h"
 #include "agent/tap/tap_conn.h"
+#include "agent/tap/tap_thread.h"
 
 struct tap_hold tap_conn_hold(struct conn *conn, struct direction *direction)
 {
@@ -127,26 +128,48 @@ static size_t write_mark(const struct serve_mark *mark, char *bytes, size_t n)
         return mark->len;
 }
 
-static size_t take_bytes(struct conn *conn, int fd, const struct iovec *iov, int iovcnt, size_t n, int flags)
+static size_t take_request(struct conn *conn, int fd, const struct iovec *iov, int iovcnt, size_t n,
+                           uint64_t now_ns)
 {
-        uint64_t now_ns = clock_mono_ns();
-        struct serve_mark mark;
+        struct serve_mark mark = mark_for(conn, iov, n);
 
-        conn_established(conn, now_ns);
-        atomic_store_explicit(&conn->timed_out, 0, memory_order_relaxed);
-        cause_read(&thread_state.cause, owner_of(conn));
-        if (!iov || flags & MSG_TRUNC) {
-                if (conn->role == CONN_SERVER)
-                        serve_in_unseen(conn, n);
-                else
-                        stream_answer_unseen(conn, n, now_ns);
-                return 0;
-        }
-        mark = mark_for(conn, iov, n);
         bytes_came(conn, fd, iov, iovcnt, n, &mark, now_ns);
-        if (UNLIKELY(conn->role == CONN_SERVER && conn_phase(conn) == CONN_OPAQUE))
+        if (UNLIKELY(conn_phase(conn) == CONN_OPAQUE))
                 opaque_read(conn);
         return write_mark(&mark, iov->iov_base, n);
+}
+
+/* Nothing but bytes of a body that a client sends, which are only counted? */
+static bool in_body(const struct conn *conn, size_t n)
+{
+        return conn->role == CONN_SERVER && conn_phase(conn) == CONN_HTTP1 &&
+               http1_body_left(&conn->in.parser) >= n;
+}
+
+static size_t take_bytes(struct conn *conn, int fd, const struct iovec *iov, int iovcnt, size_t n, int flags)
+{
+        bool seen = iov && !(flags & MSG_TRUNC);
+        uint64_t now_ns;
+
+        if (in_body(conn, n)) {
+                cause_read(&thread_state.cause, serve_reads_for(conn));
+                serve_in_unseen(conn, n);
+                return 0;
+        }
+        now_ns = clock_mono_ns();
+        conn_established(conn, now_ns);
+        atomic_store_explicit(&conn->timed_out, 0, memory_order_relaxed);
+        if (tap_thread_serves)
+                cause_read(&thread_state.cause, owner_of(conn));
+        if (conn->role == CONN_SERVER && seen)
+                return take_request(conn, fd, iov, iovcnt, n, now_ns);
+        if (conn->role == CONN_SERVER)
+                serve_in_unseen(conn, n);
+        else if (seen)
+                bytes_came(conn, fd, iov, iovcnt, n, NULL, now_ns);
+        else
+                stream_answer_unseen(conn, n, now_ns);
+        return 0;
 }
 
 /* Return: as tap_net_in_end(). */

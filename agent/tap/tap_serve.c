@@ -126,10 +126,11 @@ static void adopt(struct conn *conn)
 
 static void bytes_went(struct conn *conn, const struct iovec *iov, int iovcnt, size_t n)
 {
-        uint64_t now_ns = clock_mono_ns();
+        uint64_t left = conn_phase(conn) == CONN_HTTP1 ? http1_body_left(&conn->out.parser) : 0;
+        uint64_t now_ns = left > n ? 0 : clock_mono_ns(); /* in mid-body nothing happens that has a time */
 
         cause_wrote(&thread_state.cause, serve_writes_for(conn));
-        if (conn_phase(conn) == CONN_HTTP1 && http1_body_left(&conn->out.parser) >= n) {
+        if (left >= n) {
                 stream_answer_unseen(conn, n, now_ns);
                 return;
         }

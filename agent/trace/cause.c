@@ -104,10 +104,11 @@ void cause_read_opaque(struct thread_cause *thread, bool asks)
 
 void cause_wrote(struct thread_cause *thread, uint64_t owner)
 {
-        bool first = cause_table_begin(owner);
+        bool first;
 
         if (owner == CAUSE_NONE)
                 return;
+        first = cause_table_begin(owner);
         touch(thread, owner);
         /* A reply that begins right after an answer that nobody knew: it is what the answer was for. */
         if (thread->unknown_fresh && first && !owes(thread, owner))

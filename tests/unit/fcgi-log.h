@@ -72,9 +72,9 @@ static inline void fcgi_log_place(struct fcgi_log *log, const char *label, const
 static inline void fcgi_log_texts(struct fcgi_log *log)
 {
         static const char *const labels[FCGI_TEXTS] = {
-                "method",  "uri",     "script", "info",     "query",    "name", "port",
-                "version", "scheme",  "https",  "addr",     "rport",    "host", "ua",
-                "tp",      "ts",      "bag",    "fwd",      "for",      "proto", "fhost",
+                "method",  "uri",    "script", "info", "query", "name",  "port",
+                "version", "scheme", "https",  "addr", "rport", "host",  "ua",
+                "tp",      "ts",     "bag",    "fwd",  "for",   "proto", "fhost",
         };
         const struct fcgi_head *head = &log->parser.head;
 
@@ -83,7 +83,9 @@ static inline void fcgi_log_texts(struct fcgi_log *log)
 
                 if (head->text[i].present)
                         fcgi_log_add(log, " %s=%.*s", labels[i], head->text[i].cut ? 3 : (int)text.len,
-                                     head->text[i].cut ? "CUT" : text.len ? text.p : "");
+                                     head->text[i].cut ? "CUT"
+                                     : text.len        ? text.p
+                                                       : "");
         }
         fcgi_log_add(log, "%s", head->composed ? " composed" : "");
         if (head->traceparent_count > 1)
@@ -172,9 +174,9 @@ static inline bool fcgi_log_answered(void *ctx, struct fcgi *parser, uint16_t id
 
 static inline struct fcgi_sink fcgi_log_sink(struct fcgi_log *log)
 {
-        return (struct fcgi_sink){fcgi_log_begin,   fcgi_log_params_end, fcgi_log_head,
-                                  fcgi_log_end,     fcgi_log_aborted,    fcgi_log_reply,
-                                  fcgi_log_status,  fcgi_log_answered,   log};
+        return (struct fcgi_sink){fcgi_log_begin,  fcgi_log_params_end, fcgi_log_head,
+                                  fcgi_log_end,    fcgi_log_aborted,    fcgi_log_reply,
+                                  fcgi_log_status, fcgi_log_answered,   log};
 }
 
 static inline void fcgi_log_init(struct fcgi_log *log, enum fcgi_side side, uint16_t text_max)

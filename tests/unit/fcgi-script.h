@@ -37,8 +37,8 @@ static inline void fcgi_script_put(struct fcgi_script *script, const void *bytes
 static inline void fcgi_script_record(struct fcgi_script *script, uint8_t type, uint16_t id,
                                       const void *content, size_t len, uint8_t padding)
 {
-        const uint8_t header[8] = {1, type, (uint8_t)(id >> 8), (uint8_t)id, (uint8_t)(len >> 8),
-                                   (uint8_t)len, padding, 0};
+        const uint8_t header[8] = {
+                1, type, (uint8_t)(id >> 8), (uint8_t)id, (uint8_t)(len >> 8), (uint8_t)len, padding, 0};
         static const char pad[256];
 
         fcgi_script_put(script, header, sizeof(header));

@@ -4,6 +4,7 @@
 #include "agent/base/stats.h"
 #include "agent/config/config.h"
 #include "agent/flow/serve.h"
+#include "agent/tap/tap_thread.h"
 #include "tests/unit/wire.h"
 
 /* A client has connected; the wire is empty, nothing is told yet. */
@@ -91,5 +92,6 @@ static inline void expect_answered(const struct told *span, int status)
 static inline void serving_setup(void)
 {
         wire_setup();
+        tap_thread_serves = true;
         config_now = (struct config){.http_ignored_paths = "", .http_routes = "", .trust_inbound = true};
 }

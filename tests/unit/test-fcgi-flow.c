@@ -4,9 +4,10 @@
  * replaced per request, wherever the writes are cut, the host is told its own byte counts, and every request
  * is a span with the status of its own answer.
  */
+#include "agent/base/stats.h"
 #include "agent/trace/traceparent.h"
 #include "tests/unit/fcgi-script.h"
-#include "tests/unit/serving.h"
+#include "tests/unit/wire.h"
 
 #define TRACE    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define INCOMING "00-" TRACE "-bbbbbbbbbbbbbbbb-01"
@@ -106,6 +107,13 @@ static void send_on(const char *bytes, size_t len)
         }
 }
 
+static void close_told(unsigned spans)
+{
+        tap_net_close(FD);
+        ck_assert_uint_eq(told_count, spans);
+        ck_assert_int_eq(open_now, 0);
+}
+
 /* --- what arrives --- */
 
 static char hexes[64][17]; /* ids of the spans that the wire names, in order */
@@ -196,7 +204,8 @@ static const struct row rows[] = {
         {"B256 1k|P256 ~" PAIRS "|P256|I256", "O256 \r\n|X256 0", 1},
         {"B1 2|P1 " PAIRS "|P1", "O1 \r\n|X1 0", 1},
         {"B1 3|P1 " PAIRS "|P1|I1|D1 data|D1", "O1 \r\n|X1 0", 1},
-        {"G0 FCGI_MAX_CONNS=;FCGI_MPXS_CONNS=|B1 1|P1 " PAIRS "|P1|I1", "g0 FCGI_MPXS_CONNS=1|O1 \r\n|X1 0", 1},
+        {"G0 FCGI_MAX_CONNS=;FCGI_MPXS_CONNS=|B1 1|P1 " PAIRS "|P1|I1", "g0 FCGI_MPXS_CONNS=1|O1 \r\n|X1 0",
+         1},
         {"B1 1k|P1 " PAIRS "|P1|B2 1k|I1 a|P2 " PAIRS "|I1|P2|I2", "O2 \r\n|O1 \r\n|X1 0|X2 0", 2},
         {"B1 1k|P1 A=b|A1|B1 1k|P1 " PAIRS "|P1|I1", "X1 0|O1 \r\n|X1 0", 1},
         {"B1 1k|P1 A=b|A1 xyz|B2 1k|P2 " PAIRS "|P2|I2", "O2 \r\n|X2 0", 1},
@@ -212,7 +221,7 @@ static void finish(const struct row *row)
         ck_assert_uint_eq(told_count, row->requests);
         for (unsigned i = 0; i < told_count; i++)
                 expect_span(&told[i], "/items?id=1", 200);
-        close_expecting(row->requests);
+        close_told(row->requests);
 }
 
 START_TEST(test_added_in_one_write)
@@ -315,7 +324,8 @@ static long take_some(size_t offered)
         return (long)(1 + dice(kind < 6 && offered > 40 ? 40 : (unsigned)offered));
 }
 
-/* A host that offers what it likes, over a wire that takes what it likes. Return: requests that were too late. */
+/* A host that offers what it likes, over a wire that takes what it likes. Return: requests that were too
+ * late. */
 static unsigned send_wildly(const struct stream *stream)
 {
         unsigned too_late = 0;
@@ -342,10 +352,10 @@ static void many(char *script, size_t size, unsigned count)
         size_t len = 0;
 
         for (unsigned id = 1; id <= count; id++)
-                len += (size_t)snprintf(script + len, size - len,
-                                        "%sB%u+%u 1k|P%u+%u/%u REQUEST_URI=/%u;HTTP_HOST=h|P%u|I%u+%u body|I%u",
-                                        id > 1 ? "|" : "", id, dice(9), id, dice(9), 3 + dice(60), id, id, id,
-                                        dice(9), id);
+                len += (size_t)snprintf(
+                        script + len, size - len,
+                        "%sB%u+%u 1k|P%u+%u/%u REQUEST_URI=/%u;HTTP_HOST=h|P%u|I%u+%u body|I%u",
+                        id > 1 ? "|" : "", id, dice(9), id, dice(9), 3 + dice(60), id, id, id, dice(9), id);
 }
 
 START_TEST(test_added_under_random_writes)
@@ -374,7 +384,7 @@ START_TEST(test_added_under_random_writes)
                         snprintf(reply, sizeof(reply), "/%u", id);
                         expect_span(&told[i], reply, (int)(200 + id));
                 }
-                close_expecting(count);
+                close_told(count);
         }
 }
 END_TEST
@@ -394,7 +404,7 @@ START_TEST(test_one_after_the_other_on_a_kept_connection)
                 expect_span(&told[i], "/items?id=1", i % 2 ? 200 : 404);
                 expect_named(&told[i], 0);
         }
-        close_expecting(300);
+        close_told(300);
 }
 END_TEST
 
@@ -405,11 +415,16 @@ START_TEST(test_outcomes)
                 const char *answer;
                 int status, truncated;
         } outcomes[] = {
-                {"O1 Status: 503 x\r\n\r\n|X1 0", 503, 0}, {"O1 Location: /\r\n\r\n|X1 0,1", 302, 0},
-                {"O1 Status: x\r\n\r\n|X1 0", 0, 0},       {"X1 1", 0, 1},
-                {"X1 2", 0, 1},                            {"X1 3", 0, 1},
-                {"X1 0", 0, 1},                            {"O1 Status: 404\r\n|X1 0", 0, 1},
-                {"O1 \r\n|X1 2", 200, 1},                  {"E1 PHP message|X1 0,255", 0, 1},
+                {"O1 Status: 503 x\r\n\r\n|X1 0", 503, 0},
+                {"O1 Location: /\r\n\r\n|X1 0,1", 302, 0},
+                {"O1 Status: x\r\n\r\n|X1 0", 0, 0},
+                {"X1 1", 0, 1},
+                {"X1 2", 0, 1},
+                {"X1 3", 0, 1},
+                {"X1 0", 0, 1},
+                {"O1 Status: 404\r\n|X1 0", 0, 1},
+                {"O1 \r\n|X1 2", 200, 1},
+                {"E1 PHP message|X1 0,255", 0, 1},
         };
         static struct stream stream;
 
@@ -421,9 +436,10 @@ START_TEST(test_outcomes)
                 ck_assert_uint_eq(told_count, 0);
                 answer(outcomes[i].answer);
                 ck_assert_uint_eq(told_count, 1);
-                ck_assert_msg(told[0].status == outcomes[i].status, "%s: %d", outcomes[i].answer, told[0].status);
+                ck_assert_msg(told[0].status == outcomes[i].status, "%s: %d", outcomes[i].answer,
+                              told[0].status);
                 ck_assert_msg(told[0].truncated == outcomes[i].truncated, "%s", outcomes[i].answer);
-                close_expecting(1);
+                close_told(1);
         }
 }
 END_TEST
@@ -442,7 +458,7 @@ START_TEST(test_hang_ups)
         ck_assert_str_eq(told[1].target, "/1");
         ck_assert_int_eq(told[1].status, 404);
         ck_assert_int_eq(told[1].truncated, 1);
-        close_expecting(2);
+        close_told(2);
 }
 END_TEST
 
@@ -481,7 +497,8 @@ START_TEST(test_foreign_context_is_respected)
         static const char *const foreign[] = {
                 "B1 1|P1 HTTP_TRACEPARENT=" INCOMING ";HTTP_HOST=h|P1|I1",
                 "B1 1|P1+5/9 HTTP_HOST=h;HTTP_TRACEPARENT=" INCOMING ";HTTP_TRACESTATE=o=1;A=b|P1|I1 x|I1",
-                "B1 1|P1 HTTP_TRACEPARENT=" INCOMING ";HTTP_TRACEPARENT=00-" TRACE "-cccccccccccccccc-01;A=b|P1|I1",
+                "B1 1|P1 HTTP_TRACEPARENT=" INCOMING ";HTTP_TRACEPARENT=00-" TRACE
+                "-cccccccccccccccc-01;A=b|P1|I1",
         };
         static struct stream stream;
 
@@ -493,7 +510,7 @@ START_TEST(test_foreign_context_is_respected)
                         ck_assert_uint_eq(wire_len, stream.len);
                         ck_assert_mem_eq(wire, stream.bytes, wire_len);
                         answer("O1 \r\n|X1 0");
-                        close_expecting(0);
+                        close_told(0);
                 }
         }
 }
@@ -646,7 +663,8 @@ START_TEST(test_passed_on_where_it_cannot_be_replaced)
 {
         static const struct row elsewhere[] = {
                 {"B1 1|P1/50 " PAIRS ";HTTP_TRACEPARENT=" INCOMING "|P1|I1", "O1 \r\n|X1 0", 1},
-                {"B1 1|P1 " PAIRS ";HTTP_TRACEPARENT=cc-" TRACE "-bbbbbbbbbbbbbbbb-01-later|P1|I1", "O1 \r\n|X1 0", 1},
+                {"B1 1|P1 " PAIRS ";HTTP_TRACEPARENT=cc-" TRACE "-bbbbbbbbbbbbbbbb-01-later|P1|I1",
+                 "O1 \r\n|X1 0", 1},
         };
         static struct stream stream;
 
@@ -668,8 +686,10 @@ END_TEST
 START_TEST(test_stale_tracestate_is_blank)
 {
         static const struct row stale[] = {
-                {"B1 1|P1 HTTP_TRACESTATE=o=1;" PAIRS ";HTTP_TRACEPARENT=" INCOMING "|P1|I1", "O1 \r\n|X1 0", 1},
-                {"B1 1|P1 HTTP_TRACEPARENT=" INCOMING ";" PAIRS ";HTTP_TRACESTATE=o=1;A=b|P1|I1", "O1 \r\n|X1 0", 1},
+                {"B1 1|P1 HTTP_TRACESTATE=o=1;" PAIRS ";HTTP_TRACEPARENT=" INCOMING "|P1|I1", "O1 \r\n|X1 0",
+                 1},
+                {"B1 1|P1 HTTP_TRACEPARENT=" INCOMING ";" PAIRS ";HTTP_TRACESTATE=o=1;A=b|P1|I1",
+                 "O1 \r\n|X1 0", 1},
                 {"B1 1|P1 " PAIRS ";HTTP_TRACESTATE=o=1;A=b|P1|I1", "O1 \r\n|X1 0", 1},
         };
         static struct stream stream;
@@ -678,7 +698,8 @@ START_TEST(test_stale_tracestate_is_blank)
         for (size_t i = 0; i < ARRAY_LEN(stale); i++)
                 for (size_t split = 0; make(&stream, stale[i].script), split <= stream.len; split++) {
                         struct wire_call call = {take_all, stream.bytes, stream.len};
-                        struct iovec iov[] = {{stream.bytes, split}, {stream.bytes + split, stream.len - split}};
+                        struct iovec iov[] = {{stream.bytes, split},
+                                              {stream.bytes + split, stream.len - split}};
 
                         connect_now();
                         ck_assert_int_eq(tap_net_out(FD, iov, 2, emit, &call), (ssize_t)stream.len);
@@ -721,7 +742,7 @@ START_TEST(test_no_leak_of_exchanges)
 }
 END_TEST
 
-UNIT_MAIN_WITH("fcgi-flow", serving_setup, test_added_in_one_write, test_added_in_two_writes,
+UNIT_MAIN_WITH("fcgi-flow", wire_setup, test_added_in_one_write, test_added_in_two_writes,
                test_added_in_pieces_of_one_write, test_added_in_short_writes, test_added_under_random_writes,
                test_one_after_the_other_on_a_kept_connection, test_outcomes, test_hang_ups,
                test_what_is_no_fastcgi_is_opaque, test_foreign_context_is_respected,

@@ -459,7 +459,8 @@ static void damage(unsigned *seed)
                 size_t at = next_random(seed) % stream_len;
 
                 if (next_random(seed) % 2)
-                        stream[at] = (char)(next_random(seed) % 3 ? next_random(seed) % 16 : next_random(seed));
+                        stream[at] =
+                                (char)(next_random(seed) % 3 ? next_random(seed) % 16 : next_random(seed));
                 else if (next_random(seed) % 2 && stream_len < GUARDED)
                         memmove(stream + at + 1, stream + at, stream_len++ - at);
                 else if (stream_len > 1)
@@ -537,8 +538,8 @@ START_TEST(test_guess)
                         struct slice first = slice_make(unit_guarded(stream, n), n);
                         enum proto_guess want = n <= rows[i].maybe ? PROTO_MAYBE : rows[i].guess;
 
-                        ck_assert_msg(fcgi_guess(first, rows[i].side) == want, "%s: %zu bytes", rows[i].script,
-                                      n);
+                        ck_assert_msg(fcgi_guess(first, rows[i].side) == want, "%s: %zu bytes",
+                                      rows[i].script, n);
                 }
         }
 }
@@ -585,7 +586,8 @@ START_TEST(test_write_param_record)
                 size_t content = 1 + (len > 127 ? 4 : 1) + 12 + len;
 
                 snprintf(expect, sizeof(expect),
-                         "begin4660 responder params4660 host=h bag=%.*s head4660 end4660", (int)len, long_text);
+                         "begin4660 responder params4660 host=h bag=%.*s head4660 end4660", (int)len,
+                         long_text);
                 check_record(&one, 1, (8 + content + 7) / 8 * 8, expect);
                 content = 1 + (len > 127 ? 4 : 1) + 1 + len;
                 check_record(&nameless, 1, (8 + content + 7) / 8 * 8,
