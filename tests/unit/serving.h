@@ -92,6 +92,5 @@ static inline void expect_answered(const struct told *span, int status)
 static inline void serving_setup(void)
 {
         wire_setup();
-        tap_thread_serves = true;
         config_now = (struct config){.http_ignored_paths = "", .http_routes = "", .trust_inbound = true};
 }

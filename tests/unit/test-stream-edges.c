@@ -62,6 +62,22 @@ START_TEST(test_hang_ups)
 }
 END_TEST
 
+/* A host that has shut its reading side sees an end, and then more. */
+START_TEST(test_bytes_after_the_end)
+{
+        connect_now();
+        host_send(get, strlen(get), take_all);
+        host_recv("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab");
+        host_eof();
+        ck_assert_uint_eq(told_count, 1);
+        host_recv("cd");
+        host_recv("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        tap_net_close(FD);
+        ck_assert_uint_eq(told_count, 1);
+        ck_assert_int_eq(told[0].truncated, 1);
+}
+END_TEST
+
 START_TEST(test_close_delimited_is_complete_by_the_end)
 {
         connect_now();
@@ -135,5 +151,5 @@ START_TEST(test_interim_and_head)
 END_TEST
 
 UNIT_MAIN_WITH("stream-edges", wire_setup, test_unknown_protocol_tells_setup, test_server_first_is_opaque,
-               test_hang_ups, test_close_delimited_is_complete_by_the_end, test_broken_pipe,
+               test_hang_ups, test_bytes_after_the_end, test_close_delimited_is_complete_by_the_end, test_broken_pipe,
                test_upgrade_is_opaque, test_interim_and_head)
