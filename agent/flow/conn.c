@@ -112,8 +112,8 @@ bool direction_enter_settling(struct direction *direction)
 }
 
 /*
- * A handler that was forked after the head was read has the request now, and tells of it: we never wrote a
- * byte of its response.
+ * We never wrote a byte of its response, and there were forks since its head was read: it is taken for a
+ * handler's now, which tells of it. No span rather than two.
  */
 static bool handed_to_child(const struct conn *conn, const struct exchange *exchange)
 {
@@ -129,7 +129,8 @@ void conn_exchange_answered(struct conn *conn, struct exchange *exchange,
         else
                 to_span_exchange(conn, exchange, outcome);
         if (conn->role == CONN_SERVER)
-                cause_close(atomic_exchange(&exchange->request, CAUSE_NONE)); /* once, whoever finds it over */
+                cause_close(
+                        atomic_exchange(&exchange->request, CAUSE_NONE)); /* once, whoever finds it over */
         exchange->done = true;
         while ((exchange = conn_queue_first(conn)) && exchange->done)
                 conn_queue_pop(conn);

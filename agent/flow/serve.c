@@ -274,6 +274,15 @@ void serve_adopt(struct conn *conn)
         direction_leave(&conn->in);
         if (!exchange || !exchange->head_done)
                 return;
+        if (exchange->status || http1_busy(&conn->out.parser)) {
+                /* The parent began to answer, and tells of it. */
+                conn_opaque(conn, STAT_OPAQUE_UNSEEN);
+                while ((exchange = conn_queue_first(conn))) {
+                        to_span_dropped(exchange);
+                        conn_queue_pop(conn);
+                }
+                return;
+        }
         incoming = (struct trace_context){.tracestate = SLICE_NULL};
         memcpy(incoming.trace_id, exchange->decision.context.trace_id, sizeof(incoming.trace_id));
         memcpy(incoming.span_id, exchange->decision.parent_id, sizeof(incoming.span_id));

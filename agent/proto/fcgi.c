@@ -377,7 +377,7 @@ bool fcgi_skip(struct fcgi *parser, uint64_t n, const struct fcgi_sink *sink)
         parser->content_left = (uint16_t)(parser->content_left - content);
         parser->padding_left = (uint8_t)(parser->padding_left - (n - content));
         if (parser->content_left == 0)
-                parser->lost = !content_complete(&cursor) || cursor.stop;
+                parser->lost = !content_complete(&cursor);
         parser->position += n;
         return !parser->lost;
 }

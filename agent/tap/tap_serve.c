@@ -124,12 +124,24 @@ static void adopt(struct conn *conn)
                 serve_adopt(conn);
 }
 
+#define STATUS_AT 9 /* in "HTTP/1.1 103" */
+
+/* An interim response (but for 101) answers nothing: its request is still owed. */
+static bool is_interim(const struct conn *conn, const struct iovec *iov, size_t n)
+{
+        const char *p = iov->iov_base;
+
+        return conn_phase(conn) == CONN_HTTP1 && !http1_busy(&conn->out.parser) &&
+               MIN(iov->iov_len, n) >= STATUS_AT + 3 && p[STATUS_AT] == '1' && p[STATUS_AT + 2] != '1';
+}
+
 static void bytes_went(struct conn *conn, const struct iovec *iov, int iovcnt, size_t n)
 {
         uint64_t left = conn_phase(conn) == CONN_HTTP1 ? http1_body_left(&conn->out.parser) : 0;
         uint64_t now_ns = left > n ? 0 : clock_mono_ns(); /* in mid-body nothing happens that has a time */
 
-        cause_wrote(&thread_state.cause, serve_writes_for(conn));
+        if (!is_interim(conn, iov, n))
+                cause_wrote(&thread_state.cause, serve_writes_for(conn));
         if (left >= n) {
                 stream_answer_unseen(conn, n, now_ns);
                 return;

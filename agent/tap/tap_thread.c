@@ -20,7 +20,10 @@ uint64_t tap_thread_request(void)
 
 void tap_thread_begin(uint64_t request)
 {
-        OBSERVE(thread_state.cause.inherited = request);
+        OBSERVE({
+                thread_state.cause.inherited = request;
+                thread_state.cause.called = false;
+        });
 }
 
 uint64_t tap_thread_enter(uint64_t request)

@@ -180,9 +180,10 @@ static uint64_t by_thread(const struct thread_cause *thread)
 {
         uint64_t own = thread->key ? cause_table_by_thread(thread->key) : CAUSE_NONE;
 
-        if (own == CAUSE_NONE && cause_table_has(thread->inherited))
-                return thread->inherited;
-        return own;
+        if (own != CAUSE_NONE || !cause_table_has(thread->inherited))
+                return own;
+        /* A thread of a pool belongs to its first job only, and does not say when that is over. */
+        return !thread->called || cause_table_only() == thread->inherited ? thread->inherited : CAUSE_NONE;
 }
 
 /* What the opening of the connection says of its first request. */
@@ -262,6 +263,7 @@ enum cause_rung cause_find(struct thread_cause *thread, const struct cause_depar
                 cause_table_pass_on(*ret_request);
         if (departure->opening)
                 departure->opening->over = true;
+        thread->called = true;
         return rung;
 }
 

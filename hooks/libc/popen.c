@@ -163,7 +163,7 @@ static FILE *open_stream(struct stream *stream, const char *command, const struc
  */
 static FILE *open_locked(const char *command, const char *modes, char *const *envp)
 {
-        bool wanted = (envp != environ || streams.ours) && shell_takes(command);
+        bool wanted = (envp != environ || streams.ours) && command && shell_takes(command);
         struct stream *stream = find_free();
         struct mode mode;
         FILE *file = NULL;

@@ -483,14 +483,19 @@ START_TEST(test_find_by_thread_when_inherited)
 
         open_two(&creator, &a, &b);
         thread.inherited = a;
-        assert_finds(&thread, NULL, NULL, CAUSE_BY_THREAD, a);
         ck_assert_uint_eq(cause_current(&thread), a);
+        assert_finds(&thread, NULL, NULL, CAUSE_BY_THREAD, a);
+        /* From its second call on it may work for the other one: a pool's thread, with its next job. */
+        assert_finds(&thread, NULL, NULL, CAUSE_BY_NOTHING, CAUSE_UNKNOWN);
+        cause_close(b);
+        assert_finds(&thread, NULL, NULL, CAUSE_BY_THREAD, a);
         own = cause_arrives(&thread, 3, "/c");
         cause_waited(&thread);
         assert_finds(&thread, NULL, NULL, CAUSE_BY_THREAD, own); /* what it does itself is nearer */
         cause_close(own);
         cause_close(a);
         cause_arrives(&creator, 4, "/d");
+        cause_arrives(&creator, 5, "/e");
         assert_finds(&thread, NULL, NULL, CAUSE_BY_NOTHING, CAUSE_UNKNOWN);
         thread.inherited = CAUSE_UNKNOWN;
         assert_finds(&thread, NULL, NULL, CAUSE_BY_NOTHING, CAUSE_UNKNOWN);

@@ -408,6 +408,26 @@ START_TEST(test_one_after_the_other_on_a_kept_connection)
 }
 END_TEST
 
+/* An id is free for the next request as soon as its last one is answered, though an older one still waits. */
+START_TEST(test_id_used_again)
+{
+        static struct stream stream;
+
+        connect_now();
+        make(&stream, "B1 1k|P1 REQUEST_URI=/1|P1|I1|B2 1k|P2 REQUEST_URI=/2|P2|I2");
+        send_whole(stream.bytes, stream.len);
+        answer("O2 \r\n|X2 0");
+        make(&stream, "B2 1k|P2 REQUEST_URI=/again|P2|I2");
+        send_whole(stream.bytes, stream.len);
+        answer("O2 Status: 404\r\n\r\n|X2 0|O1 Status: 500\r\n\r\n|X1 0");
+        ck_assert_uint_eq(told_count, 3);
+        expect_span(&told[0], "/2", 200);
+        expect_span(&told[1], "/again", 404);
+        expect_span(&told[2], "/1", 500);
+        close_told(3);
+}
+END_TEST
+
 /* What an answer says of its request, and what its end does. */
 START_TEST(test_outcomes)
 {
@@ -744,8 +764,8 @@ END_TEST
 
 UNIT_MAIN_WITH("fcgi-flow", wire_setup, test_added_in_one_write, test_added_in_two_writes,
                test_added_in_pieces_of_one_write, test_added_in_short_writes, test_added_under_random_writes,
-               test_one_after_the_other_on_a_kept_connection, test_outcomes, test_hang_ups,
-               test_what_is_no_fastcgi_is_opaque, test_foreign_context_is_respected,
+               test_one_after_the_other_on_a_kept_connection, test_id_used_again, test_outcomes,
+               test_hang_ups, test_what_is_no_fastcgi_is_opaque, test_foreign_context_is_respected,
                test_passed_on_in_two_writes, test_passed_on_in_pieces_of_one_write,
                test_passed_on_in_short_writes, test_passed_on_after_a_refused_write,
                test_passed_on_where_it_cannot_be_replaced, test_stale_tracestate_is_blank,
