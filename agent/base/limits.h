@@ -51,7 +51,7 @@
 #define LIMIT_CURL_URL       4096 /* remembered bytes of a transfer's URL */
 
 /* Records and ring */
-#define LIMIT_SPAN_ATTRS     28          /* attributes of one span record */
+#define LIMIT_SPAN_ATTRS     20          /* attributes of one span record */
 #define LIMIT_RECORD         (16 * 1024) /* bytes of one record in the ring */
 #define LIMIT_RECORD_AVERAGE 512         /* ring bytes reserved per span of OTEL_BSP_MAX_QUEUE_SIZE */
 #define LIMIT_RING_MIN       (64 * 1024)
