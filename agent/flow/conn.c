@@ -111,23 +111,30 @@ bool direction_enter_settling(struct direction *direction)
         return false;
 }
 
-/*
- * We never wrote a byte of its response, and there were forks since its head was read: it is taken for a
- * handler's now, which tells of it. No span rather than two.
- */
-static bool handed_to_child(const struct conn *conn, const struct exchange *exchange)
+bool conn_answer_begun(const struct conn *conn, const struct exchange *exchange)
 {
-        return conn->role == CONN_SERVER && exchange->head_done && !exchange->status &&
-               exchange->forks != process_forks();
+        if (exchange->status)
+                return true;
+        return conn->fcgi ? atomic_load(&exchange->claim) == CLAIM_ANSWERED : http1_busy(&conn->out.parser);
+}
+
+/* There were forks since its head was read: a handler may have it now, or what is left to be answered. */
+static bool shared_with_child(const struct exchange *exchange)
+{
+        return exchange->head_done && exchange->forks != process_forks();
+}
+
+bool conn_owes_answer(struct conn *conn)
+{
+        const struct exchange *exchange = conn_queue_first(conn);
+
+        return exchange && exchange->head_done && !shared_with_child(exchange);
 }
 
 void conn_exchange_answered(struct conn *conn, struct exchange *exchange,
                             const struct exchange_outcome *outcome)
 {
-        if (outcome->unanswered && handed_to_child(conn, exchange))
-                to_span_dropped(exchange);
-        else
-                to_span_exchange(conn, exchange, outcome);
+        to_span_exchange(conn, exchange, outcome);
         if (conn->role == CONN_SERVER)
                 cause_close(
                         atomic_exchange(&exchange->request, CAUSE_NONE)); /* once, whoever finds it over */
@@ -141,6 +148,28 @@ void conn_answered(struct conn *conn, const struct exchange_outcome *outcome)
         conn_exchange_answered(conn, conn_queue_first(conn), outcome);
 }
 
+/* How a server's request ends whose response we did not see to its end. */
+static struct exchange_outcome served_outcome(const struct conn *conn, struct exchange *exchange,
+                                              const struct exchange_outcome *outcome)
+{
+        struct exchange_outcome end = *outcome;
+        bool begun = conn_answer_begun(conn, exchange);
+
+        /* The status line may have left without the rest of the head: a CGI program writes that. */
+        if (begun && !exchange->status && !conn->fcgi && conn->out.parser.head.status >= 200) {
+                exchange->status = conn->out.parser.head.status;
+                exchange->response_minor = conn->out.parser.head.minor;
+        }
+        end.unanswered = !exchange->status && !outcome->incomplete;
+        if (!shared_with_child(exchange))
+                return end;
+        if (begun)
+                end.truncated = end.unanswered = false;
+        else
+                exchange->traced = false; /* the handler tells of it: no span rather than two */
+        return end;
+}
+
 void conn_unanswered(struct conn *conn, const struct exchange_outcome *outcome)
 {
         struct exchange_outcome end = *outcome;
@@ -150,7 +179,8 @@ void conn_unanswered(struct conn *conn, const struct exchange_outcome *outcome)
         /* What may come all the same (after SHUT_RD, from exit handlers) is nobody's answer. */
         atomic_store_explicit(&conn->phase, CONN_OPAQUE, memory_order_release);
         while (conn_queue_first(conn)) {
-                end.unanswered = conn->role == CONN_SERVER && !conn_queue_first(conn)->status;
+                if (conn->role == CONN_SERVER)
+                        end = served_outcome(conn, conn_queue_first(conn), outcome);
                 conn_answered(conn, &end);
         }
 }
@@ -175,7 +205,7 @@ static struct exchange_outcome outcome_now(const struct conn *conn)
 
         if (outcome.error)
                 outcome.end_ns = conn->error_ns;
-        else if (conn->eof || (conn->role == CONN_SERVER && conn_speaks(conn)))
+        else if (conn->role == CONN_SERVER ? conn_speaks(conn) : conn->eof)
                 outcome.truncated = true; /* a server's own end of the stream is one as well */
         else if (conn_phase(conn) == CONN_OPAQUE)
                 outcome.incomplete = true;
@@ -234,6 +264,13 @@ static void conn_release(struct conn *conn)
         slab_free(&conn_slab, conn->index);
 }
 
+void conn_take_over(struct conn *conn)
+{
+        conn->generation = process_generation;
+        direction_leave(&conn->out);
+        direction_leave(&conn->in);
+}
+
 void conn_adopt(struct conn *conn)
 {
         bool idle = !conn->sending && !conn->leftover && !conn_queue_first(conn) && !conn->fcgi &&
@@ -246,10 +283,8 @@ void conn_adopt(struct conn *conn)
                 conn_opaque(conn, STAT_OPAQUE_UNSEEN);
                 return;
         }
-        conn->generation = process_generation;
         atomic_store(&conn->setup_told, 1); /* by the parent */
-        direction_leave(&conn->out);
-        direction_leave(&conn->in);
+        conn_take_over(conn);
 }
 
 void conn_unref(struct conn *conn)

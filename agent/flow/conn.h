@@ -62,6 +62,7 @@ struct conn {
                 struct sockaddr_in6 in6;
         } local;
         uint32_t local_len;
+        uint64_t sent; /* server: bytes of responses that we saw leave */
         uint64_t connect_start_ns, connect_end_ns, error_ns; /* CLOCK_MONOTONIC; 0 = not yet */
         struct peer peer;
 
@@ -105,6 +106,8 @@ void conn_becomes_fcgi(struct conn *conn);
 /* A forked child uses its parent's connection: it becomes the child's when nothing is under way, opaque
  * otherwise. */
 void conn_adopt(struct conn *conn);
+/* The parent's connection is the child's from now on, as it is. */
+void conn_take_over(struct conn *conn);
 /* Hands off from here on, for the reason counted under @why. */
 void conn_opaque(struct conn *conn, enum stat_id why);
 /* The connection stands; tells nothing yet. */
@@ -153,6 +156,11 @@ void conn_exchange_answered(struct conn *conn, struct exchange *exchange,
                             const struct exchange_outcome *outcome);
 /* No response will come any more: what waits ends with what is known of the connection. */
 void conn_unanswered(struct conn *conn, const struct exchange_outcome *outcome);
+
+/* Server: has a response to the oldest request begun, interim ones aside? Responses' side. */
+bool conn_answer_begun(const struct conn *conn, const struct exchange *exchange);
+/* Server: a request waits for a response that only this process can have given. */
+bool conn_owes_answer(struct conn *conn);
 
 /* The queue. push and withdraw: outgoing side; first and pop: incoming side. */
 bool conn_queue_push(struct conn *conn, struct exchange *exchange);

@@ -264,30 +264,32 @@ uint64_t serve_writes_for(struct conn *conn)
         return exchange ? atomic_load(&exchange->request) : CAUSE_NONE;
 }
 
-void serve_adopt(struct conn *conn)
+/* One that the parent read. Its numbers mean nothing here. */
+static void adopt_request(struct conn *conn, struct exchange *exchange, bool begun)
 {
-        struct exchange *exchange = conn_queue_first(conn);
-        struct trace_context incoming;
+        struct trace_context incoming = {.tracestate = SLICE_NULL};
 
-        conn->generation = process_generation;
-        direction_leave(&conn->out);
-        direction_leave(&conn->in);
-        if (!exchange || !exchange->head_done)
+        atomic_store(&exchange->open_slot, OPEN_NONE);
+        atomic_store(&exchange->request, CAUSE_NONE);
+        if (!exchange->head_done)
                 return;
-        if (exchange->status || http1_busy(&conn->out.parser)) {
-                /* The parent began to answer, and tells of it. */
-                conn_opaque(conn, STAT_OPAQUE_UNSEEN);
-                while ((exchange = conn_queue_first(conn))) {
-                        to_span_dropped(exchange);
-                        conn_queue_pop(conn);
-                }
-                return;
-        }
-        incoming = (struct trace_context){.tracestate = SLICE_NULL};
         memcpy(incoming.trace_id, exchange->decision.context.trace_id, sizeof(incoming.trace_id));
         memcpy(incoming.span_id, exchange->decision.parent_id, sizeof(incoming.span_id));
         open_cause(exchange, &incoming, false);
-        atomic_store(&exchange->open_slot, OPEN_NONE);
-        if (exchange->decision.sampled)
-                to_span_open(conn, exchange);
+        exchange->traced = !begun; /* whoever began to answer tells of it */
+        to_span_open(conn, exchange);
+}
+
+void serve_adopt(struct conn *conn)
+{
+        uint32_t first = atomic_load(&conn->queue_head), tail = atomic_load(&conn->queue_tail);
+
+        conn_take_over(conn);
+        for (uint32_t at = first; at != tail; at++) {
+                struct exchange *exchange = exchange_at(conn->queue[at % LIMIT_PIPELINE]);
+                bool oldest = at == first || conn->fcgi;
+
+                if (!exchange->done)
+                        adopt_request(conn, exchange, oldest && conn_answer_begun(conn, exchange));
+        }
 }

@@ -28,6 +28,9 @@ int tap_conn_option(int fd, int name);
 
 /* As tap_net_out(); the reference to @conn is the callee's. */
 ssize_t tap_serve_out(struct conn *conn, const struct iovec *iov, int iovcnt, tap_emit_fn *emit, void *call);
-void tap_serve_unseen(struct conn *conn, uint64_t n);
+/* @n bytes left unseen; negative: none, for @error. */
+void tap_serve_unseen(struct conn *conn, ssize_t n, int error);
+/* @fd is about to be closed. */
+void tap_serve_last_look(struct conn *conn, int fd);
 /* The host ended its side of the stream. */
 void tap_serve_shut(struct conn *conn);

@@ -121,12 +121,14 @@ ssize_t tap_net_out(int fd, const struct iovec *iov, int iovcnt, tap_emit_fn *em
  */
 void tap_net_out_unseen(int fd, ssize_t n)
 {
+        if (n == 0 || (n < 0 && tap_conn_may_go_on(errno)))
+                return;
         OBSERVE({
-                struct conn *conn = n > 0 ? tap_conn_take(fd) : NULL;
+                struct conn *conn = tap_conn_take(fd);
 
                 if (conn && conn->role == CONN_SERVER)
-                        tap_serve_unseen(conn, (uint64_t)n);
-                else if (conn)
+                        tap_serve_unseen(conn, n, errno_);
+                else if (conn && n > 0)
                         stream_out_unseen(conn, (uint64_t)n);
                 if (conn)
                         conn_unref(conn);
@@ -174,6 +176,8 @@ static void last_look(int fd)
         if (!conn)
                 return;
         abandoned_look(conn);
+        if (conn->role == CONN_SERVER)
+                tap_serve_last_look(conn, fd);
         if (conn_phase(conn) == CONN_CONNECTING && conn->tcp) {
                 int error = tap_conn_option(fd, SO_ERROR);
 

@@ -49,7 +49,8 @@ static inline bool tap_emit_ours(const struct iovec *iov, int iovcnt)
  */
 ssize_t tap_net_out(int fd, const struct iovec *iov, int iovcnt, tap_emit_fn *emit, void *call);
 
-/* sendfile, splice and the like moved @n bytes to a tracked descriptor that we did not see. Context: hook. */
+/* sendfile, splice and the like moved @n bytes to a tracked descriptor that we did not see; negative: they
+ * failed with errno. Context: hook. */
 void tap_net_out_unseen(int fd, ssize_t n);
 
 /* --- incoming bytes: around the real call --- */
@@ -98,6 +99,9 @@ void tap_net_made(int fd);
  * socket activation).
  */
 void tap_net_accepted(int fd);
+
+/* @fd came in a message: a network connection may be one that the sender has accepted for us. */
+void tap_net_received(int fd);
 
 /* The process listens. */
 void tap_net_listens(void);

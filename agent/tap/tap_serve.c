@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections that clients open: where they come from, and the responses that go out on them. */
+#include <errno.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -90,6 +93,12 @@ static bool from_the_network(int fd)
         return domain == AF_INET || domain == AF_INET6;
 }
 
+void tap_net_received(int fd)
+{
+        tap_net_made(fd);
+        OBSERVE(if (is_connection(fd) && from_the_network(fd)) accepted(fd));
+}
+
 static int number(const char *text)
 {
         int value = 0;
@@ -140,6 +149,7 @@ static void bytes_went(struct conn *conn, const struct iovec *iov, int iovcnt, s
         uint64_t left = conn_phase(conn) == CONN_HTTP1 ? http1_body_left(&conn->out.parser) : 0;
         uint64_t now_ns = left > n ? 0 : clock_mono_ns(); /* in mid-body nothing happens that has a time */
 
+        conn->sent += n;
         if (!is_interim(conn, iov, n))
                 cause_wrote(&thread_state.cause, serve_writes_for(conn));
         if (left >= n) {
@@ -188,17 +198,26 @@ ssize_t tap_serve_out(struct conn *conn, const struct iovec *iov, int iovcnt, ta
         return n;
 }
 
-void tap_serve_unseen(struct conn *conn, uint64_t n)
+/* Of what a call from descriptor to descriptor fails of, these are the connection's. */
+static bool hung_up(int error)
+{
+        return error == EPIPE || error == ECONNRESET || error == ETIMEDOUT;
+}
+
+void tap_serve_unseen(struct conn *conn, ssize_t n, int error)
 {
         adopt(conn);
-        if (conn_phase(conn) == CONN_OPAQUE)
+        if (n < 0 && hung_up(error))
+                conn_failed(conn, error, clock_mono_ns());
+        if (n < 0 || conn_phase(conn) == CONN_OPAQUE)
                 return;
         if (!direction_enter(&conn->out)) {
                 conn_opaque(conn, STAT_OPAQUE_CONTENTION);
                 return;
         }
+        conn->sent += (uint64_t)n;
         cause_wrote(&thread_state.cause, serve_writes_for(conn));
-        stream_answer_unseen(conn, n, clock_mono_ns());
+        stream_answer_unseen(conn, (uint64_t)n, clock_mono_ns());
         direction_leave(&conn->out);
 }
 
@@ -208,4 +227,23 @@ void tap_serve_shut(struct conn *conn)
                 return;
         stream_answer_eof(conn, clock_mono_ns());
         direction_leave(&conn->out);
+}
+
+/* More left than we saw: the host answers through stdio, or a program that it started does. */
+static bool sent_unseen(const struct conn *conn, int fd)
+{
+        struct tcp_info info;
+        socklen_t len = sizeof(info);
+
+        if (sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
+            len < offsetof(struct tcp_info, tcpi_bytes_retrans) + sizeof(info.tcpi_bytes_retrans))
+                return false;
+        return info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes > conn->sent;
+}
+
+void tap_serve_last_look(struct conn *conn, int fd)
+{
+        if (conn->generation == process_generation && conn->tcp && conn_speaks(conn) &&
+            conn_owes_answer(conn) && sent_unseen(conn, fd))
+                conn_opaque(conn, STAT_OPAQUE_UNSEEN);
 }

@@ -170,7 +170,7 @@ void message_note_descriptors(struct msghdr *message)
                 if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
                         continue;
                 for (size_t i = 0; i < count; i++)
-                        tap_net_made(numbers[i]);
+                        tap_net_received(numbers[i]);
         }
 }
 

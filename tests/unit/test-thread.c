@@ -109,6 +109,7 @@ START_TEST(test_pthread_create_that_fails)
         ck_assert_int_eq(pthread_attr_setaffinity_np(&attr, sizeof(none), &none), 0);
         for (int i = 0; i < 100; i++)
                 ck_assert_int_eq(pthread_create(&thread, &attr, thread_main, NULL), EINVAL);
+        ck_assert_int_eq(pthread_attr_destroy(&attr), 0);
         ck_assert_uint_eq(seen_count, 0);
 }
 END_TEST
