@@ -25,6 +25,7 @@ struct thread_cause {
         bool owes_unknown;    /* read for a request that nobody knows, or had more debts than fit ... */
         bool unknown_fresh;   /* ... once, and nothing was read or written since */
         bool touched_several; /* more than one request in this slice, or an unknown one */
+        bool serves_others;   /* has read what may be requests of a protocol that we do not follow */
         bool called;          /* it made a request since it inherited one */
         uint64_t touched;     /* the one request touched in this slice */
         uint64_t head;        /* the last whose head was read in this slice */

@@ -53,8 +53,12 @@ bool conn_ref(struct conn *conn)
 
 void conn_opaque(struct conn *conn, enum stat_id why)
 {
-        if (atomic_exchange_explicit(&conn->phase, CONN_OPAQUE, memory_order_acq_rel) != CONN_OPAQUE)
-                stat_add(why, 1);
+        if (atomic_exchange_explicit(&conn->phase, CONN_OPAQUE, memory_order_acq_rel) == CONN_OPAQUE)
+                return;
+        stat_add(why, 1);
+        conn->others = conn->role == CONN_SERVER && conn->generation == process_generation;
+        if (conn->others)
+                cause_others(true);
 }
 
 void conn_established(struct conn *conn, uint64_t now_ns)
@@ -261,12 +265,17 @@ static void conn_release(struct conn *conn)
         if (conn->sending)
                 exchange_drop(conn->sending);
         conn->sending = NULL;
+        if (conn->others && conn->generation == process_generation)
+                cause_others(false);
         slab_free(&conn_slab, conn->index);
 }
 
 void conn_take_over(struct conn *conn)
 {
         conn->generation = process_generation;
+        conn->others = conn->role == CONN_SERVER && conn_phase(conn) == CONN_OPAQUE;
+        if (conn->others)
+                cause_others(true);
         direction_leave(&conn->out);
         direction_leave(&conn->in);
 }

@@ -53,6 +53,7 @@ struct conn {
         bool spoke_http;             /* a request head went out whole */
         bool fcgi;                   /* FastCGI, not HTTP */
         bool peeked;                 /* the host looked at bytes before it took them */
+        bool others;                 /* server, opaque: counted by cause_others() */
         bool tcp;
         uint8_t role;                 /* enum conn_role */
         struct cause_opening opening; /* client: for which server request it was opened */

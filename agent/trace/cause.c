@@ -94,8 +94,21 @@ void cause_read(struct thread_cause *thread, uint64_t owner)
                 owe(thread, owner);
 }
 
+static _Atomic uint32_t others; /* connections with requests that we cannot read */
+
+void cause_others(bool begins)
+{
+        atomic_fetch_add_explicit(&others, begins ? 1 : -1u, memory_order_relaxed);
+}
+
+static bool has_others(void)
+{
+        return atomic_load_explicit(&others, memory_order_relaxed) != 0;
+}
+
 void cause_read_opaque(struct thread_cause *thread, bool asks)
 {
+        thread->serves_others |= asks;
         if (asks || (thread->key && cause_table_by_thread(thread->key) == CAUSE_UNKNOWN))
                 cause_read(thread, CAUSE_UNKNOWN);
         else
@@ -176,14 +189,23 @@ static uint64_t by_debt(const struct thread_cause *thread, struct owed owed)
         return cause_table_has(thread->head) ? thread->head : CAUSE_NONE;
 }
 
+static uint64_t by_process(void)
+{
+        uint64_t only = cause_table_only();
+
+        return only != CAUSE_NONE && has_others() ? CAUSE_UNKNOWN : only;
+}
+
 static uint64_t by_thread(const struct thread_cause *thread)
 {
         uint64_t own = thread->key ? cause_table_by_thread(thread->key) : CAUSE_NONE;
 
+        if (own != CAUSE_NONE && thread->serves_others && has_others())
+                return CAUSE_UNKNOWN;
         if (own != CAUSE_NONE || !cause_table_has(thread->inherited))
                 return own;
         /* A thread of a pool belongs to its first job only, and does not say when that is over. */
-        return !thread->called || cause_table_only() == thread->inherited ? thread->inherited : CAUSE_NONE;
+        return !thread->called || by_process() == thread->inherited ? thread->inherited : CAUSE_NONE;
 }
 
 /* What the opening of the connection says of its first request. */
@@ -212,7 +234,7 @@ uint64_t cause_current(const struct thread_cause *thread)
         uint64_t request;
 
         if (!owed.unsure && (is_known(request = by_debt(thread, owed)) ||
-                             is_known(request = by_thread(thread)) || is_known(request = cause_table_only())))
+                             is_known(request = by_thread(thread)) || is_known(request = by_process())))
                 return request;
         return none_or_unknown(thread);
 }
@@ -248,7 +270,7 @@ static enum cause_rung find(const struct thread_cause *thread, const struct caus
                 return CAUSE_BY_TARGET;
         if (sure && is_known(*ret_request = by_thread(thread)))
                 return CAUSE_BY_THREAD;
-        if (sure && is_known(*ret_request = cause_table_only()))
+        if (sure && is_known(*ret_request = by_process()))
                 return CAUSE_BY_PROCESS;
         *ret_request = none_or_unknown(thread);
         return CAUSE_BY_NOTHING;
@@ -270,5 +292,6 @@ enum cause_rung cause_find(struct thread_cause *thread, const struct cause_depar
 void cause_after_fork(struct thread_cause *thread)
 {
         *thread = (struct thread_cause){.key = thread->key, .slice = thread->slice};
+        atomic_store(&others, 0);
         cause_table_clear();
 }

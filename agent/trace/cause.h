@@ -83,6 +83,12 @@ void cause_wrote(struct thread_cause *thread, uint64_t owner);
  * else an answer, to the thread's only request if it has no more than that. */
 void cause_read_opaque(struct thread_cause *thread, bool asks);
 
+/*
+ * A connection begins, or is over, on which clients may ask for what we cannot read. While there is one, a request
+ * that is the only open one of the process, or of a thread that reads such connections, may not be the only one.
+ */
+void cause_others(bool begins);
+
 /* A client connection is being opened: remember for whom, who is paid by that. */
 void cause_connect(struct thread_cause *thread, struct cause_opening *ret_opening);
 

@@ -247,9 +247,56 @@ START_TEST(test_received_others_are_not)
 }
 END_TEST
 
+/* --- clients that ask for what we cannot read --- */
+
+#define OTHER_FD 8
+
+static void nothing_beside(void *arg)
+{
+        struct thread_cause fresh = {0};
+
+        process_notice_fork();
+        tap_net_close(OTHER_FD);
+        host_gets_text("l"); /* takes the request over */
+        ck_assert(cause_is_open(cause_current(&fresh)));
+}
+
+START_TEST(test_what_is_unknown_may_be_another_request)
+{
+        struct thread_cause fresh = {0};
+        struct conn *other;
+        uint64_t first;
+
+        accept_now();
+        other = serve_new(NULL, 0);
+        ck_assert(conn_table_set(OTHER_FD, other));
+        host_gets_text("POST /p HTTP/1.1\r\nHost: b\r\nContent-Length: 5\r\n\r\nhe");
+        first = cause_current(&thread_state.cause);
+        ck_assert(cause_is_open(first));
+        cause_waited(&thread_state.cause);
+        ck_assert_uint_eq(cause_current(&fresh), first); /* the process's only one */
+        conn_opaque(other, STAT_OPAQUE_UNKNOWN);
+        conn_opaque(other, STAT_OPAQUE_UNKNOWN);
+        ck_assert_uint_eq(cause_current(&fresh), CAUSE_UNKNOWN);
+        ck_assert_uint_eq(cause_current(&thread_state.cause), first); /* who never read there is sure */
+        cause_read_opaque(&thread_state.cause, true);
+        cause_waited(&thread_state.cause);
+        ck_assert_uint_eq(cause_current(&thread_state.cause), CAUSE_UNKNOWN);
+        host_gets_text("l");
+        ck_assert_uint_eq(cause_current(&thread_state.cause), first); /* a debt is one all the same */
+        in_child(nothing_beside);
+        cause_waited(&thread_state.cause);
+        ck_assert_uint_eq(cause_current(&thread_state.cause), CAUSE_UNKNOWN);
+        tap_net_close(OTHER_FD);
+        ck_assert_uint_eq(cause_current(&thread_state.cause), first);
+        ck_assert_uint_eq(cause_current(&fresh), first);
+        tap_net_close(FD);
+}
+END_TEST
+
 UNIT_MAIN_WITH("serve-shared", shared_setup, test_head_by_parent_body_by_child, test_half_a_head_by_parent,
                test_interim_by_parent_answer_by_child, test_half_a_head_without_a_child,
                test_pipeline_goes_to_the_child, test_answer_that_left_unseen_is_no_failure,
                test_body_that_left_unseen_is_no_failure, test_no_answer_is_a_failure,
                test_client_that_hangs_up_in_sendfile, test_received_connection_is_served,
-               test_received_others_are_not)
+               test_received_others_are_not, test_what_is_unknown_may_be_another_request)
