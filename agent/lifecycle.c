@@ -2,6 +2,7 @@
 #include "agent/lifecycle.h"
 
 #include "agent/base/guard.h"
+#include "agent/base/load.h"
 #include "agent/base/log.h"
 #include "agent/base/stats.h"
 #include "agent/base/sys.h"
@@ -59,7 +60,7 @@ static void start_scope(void)
                 scope_start(setting("TRACEPARENT"), setting("TRACESTATE"), setting("BAGGAGE"));
 }
 
-bool lifecycle_start(char *const *environ_now)
+START_TEXT bool lifecycle_start(char *const *environ_now)
 {
         if (killed(environ_now) || !config_env_copy(&config_env_now, environ_now))
                 return false;
@@ -83,7 +84,7 @@ bool lifecycle_start(char *const *environ_now)
         return true;
 }
 
-bool lifecycle_minds_status(void)
+START_TEXT bool lifecycle_minds_status(void)
 {
         return __atomic_load_n(&agent_enabled, __ATOMIC_RELAXED) && config_now.process_span;
 }
@@ -140,7 +141,7 @@ void lifecycle_exit(int status)
                 lifecycle_stop();
 }
 
-void lifecycle_stop(void)
+START_TEXT void lifecycle_stop(void)
 {
         OBSERVE({
                 if (process_own_memory()) {

@@ -11,10 +11,10 @@
 
 #define PAGE 4096
 
-void (*process_after_fork)(void);
+START_DATA void (*process_after_fork)(void);
 
-static _Atomic(_Atomic uint32_t *) witness; /* 1 in the process that mapped it, 0 in its children */
-static int own_pid;
+static START_DATA _Atomic(_Atomic uint32_t *) witness; /* 1 in the process that mapped it, 0 in its children */
+static START_DATA int own_pid;
 
 void process_watch_forks(void)
 {
@@ -43,7 +43,7 @@ void process_notice_fork(void)
                 process_after_fork();
 }
 
-bool process_own_memory(void)
+START_TEXT bool process_own_memory(void)
 {
         process_notice_fork();
         return sys_getpid() == own_pid;
@@ -66,7 +66,7 @@ void process_forked(void)
         atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
 }
 
-void process_begin(void)
+START_TEXT void process_begin(void)
 {
         _Atomic uint32_t *page = atomic_load_explicit(&witness, memory_order_acquire);
 

@@ -4,12 +4,13 @@
 #include <string.h>
 
 #include "agent/base/limits.h"
+#include "agent/base/load.h"
 #include "hooks/elf_object.h"
 #include "hooks/real_substitute.h"
 
 #define LIBC_SONAME "libc.so.6"
 
-union real_pointers real_pointers;
+START_DATA union real_pointers real_pointers;
 
 /* One string instead of pointers: nothing for the dynamic linker to relocate. */
 static const char hook_names[] =
@@ -29,8 +30,8 @@ static const uint8_t hook_libraries[HOOK_ID_COUNT] = {
  * unloaded. Kept so that a row is looked up when it is first called: most programs call a dozen of them,
  * and reading libc's tables for all would be the largest part of our start.
  */
-static struct elf_object objects[LIMIT_REAL_OBJECTS];
-static unsigned object_count; /* 0: not yet walked */
+static START_DATA unsigned object_count; /* 0: not yet walked */
+static START_DATA struct elf_object objects[LIMIT_REAL_OBJECTS];
 
 struct walk {
         bool own_seen;
@@ -39,7 +40,7 @@ struct walk {
 };
 
 /* Beyond the cap each takes the place of the one before: libc is always in, and preloads come first. */
-static int visit(struct dl_phdr_info *info, size_t size, void *data)
+static START_TEXT int visit(struct dl_phdr_info *info, size_t size, void *data)
 {
         struct walk *walk = data;
         struct elf_object object;
@@ -58,7 +59,7 @@ static int visit(struct dl_phdr_info *info, size_t size, void *data)
         return object.soname && strcmp(object.soname, LIBC_SONAME) == 0;
 }
 
-bool real_start(void)
+START_TEXT bool real_start(void)
 {
         struct walk walk = {.own_seen = false};
 

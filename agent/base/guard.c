@@ -4,12 +4,13 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
+#include "agent/base/load.h"
 #include "agent/base/sys.h"
 
 __thread struct thread_state thread_state __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-uint32_t agent_enabled __attribute__((visibility("hidden")));
-uint32_t process_generation __attribute__((visibility("hidden")));
+START_DATA uint32_t agent_enabled __attribute__((visibility("hidden")));
+START_DATA uint32_t process_generation __attribute__((visibility("hidden")));
 
 bool guard_on_signal_stack(void)
 {

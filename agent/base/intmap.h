@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/base/load.h"
+
 struct intmap_slot {
         _Atomic uint64_t key; /* 0 = never used, UINT64_MAX = erased */
         _Atomic uint32_t value;
@@ -20,7 +22,7 @@ struct intmap {
 };
 
 #define INTMAP_DEFINE(name, slot_count)                     \
-        static struct intmap_slot name##_slots[slot_count]; \
+        static LARGE_TABLE struct intmap_slot name##_slots[slot_count]; \
         static struct intmap name = {(slot_count), name##_slots}
 
 /**

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "agent/base/load.h"
 #include "agent/base/sys.h"
 
 #define LINE_MAX_LEN       512
@@ -22,18 +23,18 @@ struct line {
         char text[LINE_MAX_LEN];
 };
 
-enum log_level log_level_now = LOG_NONE;
+START_DATA enum log_level log_level_now = LOG_NONE;
 
-static struct log_target log_target = {.fd = -1};
-static dev_t target_device; /* what log_target.fd was when it was set */
-static ino_t target_inode;
+static START_DATA struct log_target log_target = {.fd = -1};
+static START_DATA dev_t target_device; /* what log_target.fd was when it was set */
+static START_DATA ino_t target_inode;
 
 static const char *const level_names[] = {
         [LOG_NONE] = "none", [LOG_ERROR] = "error", [LOG_WARN] = "warn",
         [LOG_INFO] = "info", [LOG_DEBUG] = "debug",
 };
 
-void log_set_target(struct log_target target)
+START_TEXT void log_set_target(struct log_target target)
 {
         struct stat st;
 

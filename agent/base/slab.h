@@ -10,11 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/base/load.h"
+
 #define SLAB_NONE       UINT32_MAX
 #define SLAB_CHUNKS_MAX 1024
 
 struct slab {
-        uint32_t object_size;       /* bytes, multiple of 64 */
+        LARGE_TABLE uint32_t object_size; /* bytes, multiple of 64 */
         uint32_t chunk_objects;     /* objects mapped at a time */
         uint32_t count_max;         /* cap */
         _Atomic uint32_t made;      /* objects ever handed out */

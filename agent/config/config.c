@@ -10,8 +10,8 @@
 #define NUMBER_MAX INT32_MAX /* milliseconds below it stay in range as nanoseconds too */
 #define WHY_MAX    96
 
-struct config config_now __attribute__((visibility("hidden")));
-struct config_env config_env_now __attribute__((visibility("hidden")));
+START_DATA struct config config_now __attribute__((visibility("hidden")));
+START_DATA struct config_env config_env_now __attribute__((visibility("hidden")));
 
 /* One setting on its way from text to member. */
 struct reading {
@@ -43,7 +43,7 @@ static void tell_default(const struct reading *r, const char *before)
         tell(r, why);
 }
 
-static bool read_bool(const struct reading *r)
+static START_TEXT bool read_bool(const struct reading *r)
 {
         struct slice value = slice_str(r->value);
         bool yes = slice_eq_nocase(value, SLICE("true"));
@@ -80,7 +80,7 @@ static const char *parse_number(const char *s, int64_t min, int64_t *ret_number)
         return NULL;
 }
 
-static bool read_number(const struct reading *r)
+static START_TEXT bool read_number(const struct reading *r)
 {
         const char *why = parse_number(r->value, r->row->min, r->member);
 
@@ -93,7 +93,7 @@ static bool read_number(const struct reading *r)
         return false;
 }
 
-static bool read_string(const struct reading *r)
+static START_TEXT bool read_string(const struct reading *r)
 {
         *(const char **)r->member = r->value;
         return true;
@@ -107,7 +107,7 @@ static const struct config_name *find_name(const struct config_row *row, struct 
         return NULL;
 }
 
-static bool read_enum(const struct reading *r)
+static START_TEXT bool read_enum(const struct reading *r)
 {
         const struct config_name *name = find_name(r->row, slice_str(r->value));
 
@@ -119,7 +119,7 @@ static bool read_enum(const struct reading *r)
         return false;
 }
 
-static bool read_enums(const struct reading *r)
+static START_TEXT bool read_enums(const struct reading *r)
 {
         struct slice rest = slice_str(r->value);
         bool null_object = false, bad = false;
@@ -214,7 +214,7 @@ static void fit_batch_into_queue(struct config *config, const char *text, config
                 warn(ctx, row, text, "larger than the queue, using the queue's size");
 }
 
-void config_load(struct config *ret_config, char *const *envp, config_warn_fn *warn, void *ctx)
+START_TEXT void config_load(struct config *ret_config, char *const *envp, config_warn_fn *warn, void *ctx)
 {
         const char *texts[CONFIG_COUNT] = {NULL};
 

@@ -121,8 +121,7 @@ struct config_env {
  * hands them to a program
  * @environ_now: the process's environment
  *
- * From static memory, or mapped memory where that is too small (and for every call but the first);
- * at most LIMIT_SETTINGS_TEXT.
+ * Memory by start_memory(); at most LIMIT_SETTINGS_TEXT.
  *
  * Context: start.
  * Return: false when there is no room; the agent stays off then.

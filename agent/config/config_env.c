@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
-#include <sys/mman.h>
 
 #include "agent/base/load.h"
-#include "agent/base/sys.h"
+#include "agent/base/start_memory.h"
 #include "agent/config/config.h"
-
-#define OWN_BYTES 8192 /* enough for all but exotic environments: no mapping at start */
-
-static _Alignas(char *) char own_block[OWN_BYTES];
-static bool own_block_taken;
 
 /* What we keep: a name up to and with "=", or a prefix of names. */
 static const char *const kept[] = {"OTEL_",
@@ -32,16 +26,7 @@ static bool is_kept(const char *string)
         return false;
 }
 
-/* Room for @len bytes: the static block for the first who fits, mapped memory else. */
-static void *take_block(size_t len)
-{
-        if (len > OWN_BYTES || own_block_taken)
-                return sys_mmap(len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-        own_block_taken = true;
-        return own_block;
-}
-
-bool config_env_copy(struct config_env *ret_env, char *const *environ_now)
+START_TEXT bool config_env_copy(struct config_env *ret_env, char *const *environ_now)
 {
         struct config_env env = {0};
         size_t text_max = 0, count_max = 0, pointers_len;
@@ -56,7 +41,7 @@ bool config_env_copy(struct config_env *ret_env, char *const *environ_now)
         pointers_len = (count_max + 1) * sizeof(char *);
         if (text_max + pointers_len > LIMIT_SETTINGS_TEXT)
                 return false;
-        block = take_block(pointers_len + text_max);
+        block = start_memory(pointers_len + text_max);
         if (!block)
                 return false;
         env.envp = (char **)(void *)block;
@@ -74,7 +59,7 @@ bool config_env_copy(struct config_env *ret_env, char *const *environ_now)
         return true;
 }
 
-const char *config_env_get(const struct config_env *env, const char *name)
+START_TEXT const char *config_env_get(const struct config_env *env, const char *name)
 {
         size_t len = strlen(name);
 

@@ -18,7 +18,7 @@ struct fd_page {
         _Atomic uint64_t slots[LIMIT_FD_PAGE];
 };
 
-static _Atomic(struct fd_page *) pages[PAGES];
+static LARGE_TABLE _Atomic(struct fd_page *) pages[PAGES];
 static _Atomic int highest = -1;
 static _Atomic uint32_t count;
 

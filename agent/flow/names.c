@@ -18,7 +18,7 @@ struct entry {
         char name[LIMIT_HOST_NAME];
 };
 
-static struct entry entries[LIMIT_DNS_CACHE];
+static LARGE_TABLE struct entry entries[LIMIT_DNS_CACHE];
 static _Atomic uint32_t lookups;
 
 struct key {

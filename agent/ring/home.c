@@ -64,7 +64,7 @@ struct home {
 void (*home_ring_made)(void);
 void (*home_closing)(int status);
 
-static struct home home;
+static START_DATA struct home home;
 static struct slab ring_slab = SLAB_INIT(sizeof(struct home_ring), 4, RINGS_MAX);
 
 /* The old number of a slot means nothing in a forked child, nor in another ring. */
@@ -415,11 +415,14 @@ static void revive_relay(void)
         }
 }
 
-void home_at_exit(void)
+START_TEXT void home_at_exit(void)
 {
-        uint64_t end = clock_mono_ns() + (uint64_t)config_now.exit_timeout * NS_PER_MS;
         struct home_last last = {.handle = -1};
+        uint64_t end;
 
+        if (!atomic_load(&home.ring) && !home_last_wanted())
+                return;
+        end = clock_mono_ns() + (uint64_t)config_now.exit_timeout * NS_PER_MS;
         revive_relay();
         if (home_last_wanted() && !atomic_load(&home.last_in_vain))
                 home_last_ask(&last);

@@ -22,7 +22,7 @@ struct own_fd {
         ino_t inode;
 };
 
-static struct own_fd own_fds[LIMIT_OWN_FDS];
+static LARGE_TABLE struct own_fd own_fds[LIMIT_OWN_FDS];
 
 static bool file_of(int fd, struct stat *ret_file)
 {

@@ -4,14 +4,18 @@
 #include <link.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
 
-#include "agent/base/clock.h"
 #include "agent/base/load.h"
 #include "agent/base/slice.h"
+#include "agent/base/start_memory.h"
 #include "agent/base/sys.h"
 #include "agent/ring/home.h"
 
-struct home_place home_place;
+#define ENVIRONMENT_MAX 4096 /* bytes; what does not fit is left out */
+
+START_DATA struct home_place home_place;
 
 /*
  * What the worker needs to find hosts, certificates and the right time; settings of ours are added from
@@ -49,25 +53,38 @@ static void keep_value(struct slice string, struct slice name, char *text, size_
         text[len] = '\0';
 }
 
-static void keep_environment(char *const *environ_now)
+/* Return: bytes; they are also put to @to unless that is NULL. */
+static START_TEXT size_t gather(char *const *environ_now, char *to)
 {
         uint32_t seen = 0;
+        size_t len = 0;
 
-        home_place.environment_len = 0;
         for (char *const *entry = environ_now; entry && *entry; entry++) {
                 struct slice string = slice_str(*entry);
                 size_t row = kept_row(slice_to(string, slice_find(string, '=')));
 
-                keep_value(string, SLICE("TERM="), home_place.term, sizeof(home_place.term));
-                keep_value(string, SLICE("NO_COLOR="), home_place.no_color, sizeof(home_place.no_color));
                 if (row == ARRAY_LEN(kept) || seen >> row & 1 ||
-                    (row >= KEPT_IDENTITY && string.len >= KEPT_OTHER) ||
-                    string.len >= sizeof(home_place.environment) - home_place.environment_len)
+                    (row >= KEPT_IDENTITY && string.len >= KEPT_OTHER) || string.len >= ENVIRONMENT_MAX - len)
                         continue;
                 seen |= 1u << row;
-                memcpy(home_place.environment + home_place.environment_len, string.p, string.len + 1);
-                home_place.environment_len += string.len + 1;
+                if (to)
+                        memcpy(to + len, string.p, string.len + 1);
+                len += string.len + 1;
         }
+        return len;
+}
+
+static START_TEXT void keep_environment(char *const *environ_now)
+{
+        size_t len = gather(environ_now, NULL);
+
+        for (char *const *entry = environ_now; entry && *entry; entry++) {
+                keep_value(slice_str(*entry), SLICE("TERM="), home_place.term, sizeof(home_place.term));
+                keep_value(slice_str(*entry), SLICE("NO_COLOR="), home_place.no_color,
+                           sizeof(home_place.no_color));
+        }
+        home_place.environment = start_memory(len);
+        home_place.environment_len = home_place.environment ? gather(environ_now, home_place.environment) : 0;
 }
 
 /* The order in which they stood does not matter. */
@@ -85,23 +102,27 @@ uint64_t home_place_hash(uint64_t seed)
         return seed;
 }
 
-/* @path: absolute, of a file in our directory; may be home_place.relay itself. */
-static void keep_place(const char *path)
+/* @path: absolute, of a file in our directory. */
+static START_TEXT void keep_place(const char *path)
 {
         static const char program[] = "otel-relay";
         const char *slash = strrchr(path, '/');
         size_t len = slash ? (size_t)(slash - path) + 1 : 0;
+        char *relay;
 
-        if (*path != '/' || len > sizeof(home_place.relay) - sizeof(program))
-                len = 0;
-        memmove(home_place.relay, path, len);
-        memcpy(home_place.relay + len, program, len ? sizeof(program) : 0);
-        home_place.relay[len ? len + sizeof(program) - 1 : 0] = '\0';
+        if (*path != '/' || len > PATH_MAX - sizeof(program))
+                return;
+        relay = start_memory(len + sizeof(program));
+        if (!relay)
+                return;
+        memcpy(relay, path, len);
+        memcpy(relay + len, program, sizeof(program));
+        home_place.relay = relay;
         home_place.dir_len = len;
 }
 
 /* Is @info the object that this code lies in? Return: 1 ends the walk. */
-static int find_own(struct dl_phdr_info *info, size_t size, void *arg)
+static START_TEXT int find_own(struct dl_phdr_info *info, size_t size, void *arg)
 {
         uintptr_t here = (uintptr_t)&home_place;
 
@@ -117,20 +138,35 @@ static int find_own(struct dl_phdr_info *info, size_t size, void *arg)
         return 0;
 }
 
-void home_start(char *const *environ_now)
+/* By the system call: the vDSO would cost two page faults here, for one reading that need not be fine. */
+static START_TEXT uint64_t wall_now_ns(void)
+{
+        struct timespec now = {0};
+
+        (void)sys_call(SYS_clock_gettime, CLOCK_REALTIME, (long)&now, 0, 0, 0, 0);
+        return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* We are part of a program, which has no name among the loaded objects. */
+static START_TEXT void keep_place_of_program(void)
+{
+        char path[PATH_MAX] = "";
+
+        if (sys_readlink("/proc/self/exe", path, sizeof(path) - 1) > 0)
+                keep_place(path);
+}
+
+START_TEXT void home_start(char *const *environ_now)
 {
         const char *path = NULL;
-        ssize_t n = 0;
 
-        home_place.start_ns = clock_wall_ns(clock_mono_ns());
+        home_place.start_ns = wall_now_ns();
+        home_place.relay = "";
+        home_place.dir_len = 0;
         keep_environment(environ_now);
         (void)dl_iterate_phdr(find_own, &path);
-        if (path && !*path) {
-                /* Part of a program, which has no name here. */
-                n = sys_readlink("/proc/self/exe", home_place.relay, sizeof(home_place.relay) - 1);
-                home_place.relay[MAX(n, 0)] = '\0';
-                path = home_place.relay;
-        }
-        if (path)
+        if (path && *path)
                 keep_place(path);
+        else if (path)
+                keep_place_of_program();
 }

@@ -9,13 +9,13 @@
 #include <stdint.h>
 
 struct home_place {
-        char relay[PATH_MAX]; /* path of the relay's program, beside our own shared object; empty: unknown */
-        size_t dir_len;       /* of its directory, with the last slash */
-        char environment[4096]; /* "NAME=value\0" strings for the relay, beside the settings */
-        size_t environment_len;
-        char term[32]; /* TERM and NO_COLOR: how console output may look */
-        char no_color[8];
         uint64_t start_ns; /* wall clock */
+        char term[32];     /* TERM and NO_COLOR: how console output may look */
+        char no_color[8];
+        size_t environment_len;
+        const char *relay; /* path of the relay's program, beside our own shared object; empty: unknown */
+        size_t dir_len;    /* of its directory, with the last slash */
+        char *environment; /* "NAME=value\0" strings for the relay, beside the settings */
 };
 
 /* Of what decides where the worker connects to and whom it trusts: part of a relay's identity. Context: hook.

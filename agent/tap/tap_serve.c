@@ -21,7 +21,7 @@
 #define FIRST_PASSED_FD 3 /* SD_LISTEN_FDS_START of sd_listen_fds(3) */
 #define PASSED_FDS_MAX  1024
 
-int tap_conn_option(int fd, int name)
+START_TEXT int tap_conn_option(int fd, int name)
 {
         int value = 0;
         socklen_t len = sizeof(value);
@@ -70,7 +70,7 @@ void tap_net_accepted(int fd)
         OBSERVE(accepted(fd));
 }
 
-static bool is_connection(int fd)
+static START_TEXT bool is_connection(int fd)
 {
         return tap_conn_option(fd, SO_TYPE) == SOCK_STREAM && tap_conn_option(fd, SO_ACCEPTCONN) == 0;
 }
@@ -86,7 +86,7 @@ static bool same_socket(int a, int b)
 }
 
 /* A UNIX socket there is more often the other end of whoever started us. */
-static bool from_the_network(int fd)
+static START_TEXT bool from_the_network(int fd)
 {
         int domain = tap_conn_option(fd, SO_DOMAIN);
 
@@ -108,7 +108,7 @@ static int number(const char *text)
         return text && !*text ? value : 0;
 }
 
-void tap_net_inherited(void)
+START_TEXT void tap_net_inherited(void)
 {
         int passed = number(config_env_get(&config_env_now, "LISTEN_FDS"));
 

@@ -17,7 +17,7 @@
 enum state { STATE_NONE, STATE_RUNS, STATE_ENDED };
 
 static struct {
-        _Atomic uint32_t state;
+        LARGE_TABLE _Atomic uint32_t state;
         struct trace_context context; /* its tracestate lives as long as the process's own */
         uint8_t parent_id[8];
         uint64_t start_ns; /* wall clock */

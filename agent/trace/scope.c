@@ -2,15 +2,16 @@
 #include "agent/trace/scope.h"
 
 #include "agent/base/limits.h"
+#include "agent/base/load.h"
 #include "agent/base/rand.h"
 #include "agent/base/stats.h"
 #include "agent/trace/traceparent.h"
 
 /* Of the whole process: what it was started with. Its ids are zero when it was given none. */
-static struct trace_context process_context;
-static struct slice process_baggage;
-static bool process_remote;
-static char cut_tracestate[LIMIT_TRACESTATE];
+static START_DATA struct trace_context process_context;
+static START_DATA struct slice process_baggage;
+static START_DATA bool process_remote;
+static LARGE_TABLE char cut_tracestate[LIMIT_TRACESTATE];
 
 /* What may stand in a header line of ours: all of it, or nothing. */
 static struct slice baggage_fit(struct slice value)
@@ -21,7 +22,7 @@ static struct slice baggage_fit(struct slice value)
         return value.len <= LIMIT_BAGGAGE ? value : SLICE_NULL;
 }
 
-void scope_start(const char *traceparent, const char *tracestate, const char *baggage)
+START_TEXT void scope_start(const char *traceparent, const char *tracestate, const char *baggage)
 {
         struct slice state = slice_trim(slice_str(tracestate));
 
@@ -185,7 +186,7 @@ bool scope_current(struct trace_context *ret_context, struct slice *ret_baggage,
 
 void scope_after_fork(void)
 {
-        static struct scope_carry carry; /* of the one thread that a new child has */
+        static LARGE_TABLE struct scope_carry carry; /* of the one thread that a new child has */
         struct trace_context context;
         struct slice baggage;
         uint64_t request = cause_current(&thread_state.cause);

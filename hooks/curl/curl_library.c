@@ -50,7 +50,8 @@ static const struct row rows[] = {
  * live handles never change: their library stays loaded, and a walk leaves loaded ones as they are.
  */
 static struct {
-        unsigned long long adds, subs; /* the loader's counts at the last walk */
+        LARGE_TABLE unsigned long long adds; /* the loader's counts ... */
+        unsigned long long subs;             /* ... at the last walk */
         uint32_t walk;                 /* number of the last walk */
         struct curl_library at[LIMIT_CURL_LIBRARIES];
         struct curl_library *preferred; /* by curl_library_prefer(); NULL: none */

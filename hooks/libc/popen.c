@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "agent/base/limits.h"
+#include "agent/base/load.h"
 #include "agent/base/sys.h"
 #include "agent/tap/tap_proc.h"
 #include "hooks/libc/shell.h"
@@ -14,7 +15,7 @@ struct stream {
 };
 
 static struct {
-        struct shell_lock lock;
+        LARGE_TABLE struct shell_lock lock;
         unsigned count, ours, used; /* used: below which all of them lie */
         struct stream at[LIMIT_POPEN_STREAMS];
 } streams;

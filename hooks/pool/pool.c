@@ -25,7 +25,7 @@ struct job {
         void *event_arg;
 };
 
-static struct job jobs[LIMIT_POOL_JOBS];
+static LARGE_TABLE struct job jobs[LIMIT_POOL_JOBS];
 
 static struct job *place(uintptr_t key, unsigned probe)
 {

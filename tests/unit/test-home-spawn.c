@@ -215,11 +215,14 @@ END_TEST
 /* The relay cannot be executed: the thread takes over, and nothing is lost. */
 START_TEST(test_home_thread_instead_of_relay)
 {
+        static char missing[PATH_MAX];
         size_t len;
 
         host_start("otlp", "auto", "name", dir);
         len = strlen(home_place.relay);
-        home_place.relay[len - 1] = 'Y'; /* no such program; the library is found by dir_len */
+        memcpy(missing, home_place.relay, len + 1);
+        missing[len - 1] = 'Y'; /* no such program; the library is found by dir_len */
+        home_place.relay = missing;
         host_write(2);
         ck_assert(home_thread_exists());
         home_flush(10000);

@@ -8,6 +8,7 @@
 #include "tests/unit/wire.h"
 
 #define TRACE    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define OTHER_TRACE "cccccccccccccccccccccccccccccccc"
 #define INCOMING "00-" TRACE "-bbbbbbbbbbbbbbbb-01"
 #define STATE    "tracestate: s=1"
 #define BAGGAGE  "baggage: b=1"
@@ -311,8 +312,7 @@ START_TEST(test_not_passed_on_is_respected)
                 "GET / HTTP/1.1\r\ntraceparent: " INCOMING "\r\nTraceparent: " INCOMING "\r\n\r\n",
                 "GET / HTTP/1.1\r\ntraceparent: " INCOMING "\r\nTraceparent: \r\n\r\n",
                 "GET / HTTP/1.1\r\ntraceparent: 00-" TRACE "-cccccccccccccccc-01\r\n\r\n",
-                "GET / HTTP/1.1\r\ntraceparent: "
-                "00-cccccccccccccccccccccccccccccccc-bbbbbbbbbbbbbbbb-01\r\n\r\n",
+                "GET / HTTP/1.1\r\ntraceparent: 00-" OTHER_TRACE "-bbbbbbbbbbbbbbbb-01\r\n\r\n",
                 "GET / HTTP/1.1\r\ntraceparent:\r\n\r\n",
         };
         static const char own[] = "GET / HTTP/1.1\r\ntraceparent: " INCOMING "\r\n\r\n";
