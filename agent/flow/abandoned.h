@@ -22,6 +22,14 @@ void abandoned_reclaim(uintptr_t at);
 /* Ask the kernel for this thread's number. Context: signal. */
 void abandoned_name_thread(void);
 
+/* The number, asked for once. Context: signal. */
+static inline uint32_t abandoned_thread(void)
+{
+        if (UNLIKELY(thread_state.tid_generation != process_generation))
+                abandoned_name_thread();
+        return thread_state.tid;
+}
+
 /* @conn is about to be closed: give back what a thread that has ended holds of it. Guard held. Context:
  * signal. */
 void abandoned_look(struct conn *conn);
@@ -63,10 +71,8 @@ static inline void abandoned_planned(struct thread_send *send, struct conn *conn
 {
         if (UNLIKELY(!send))
                 return;
-        if (UNLIKELY(thread_state.tid_generation != process_generation))
-                abandoned_name_thread();
         conn->under_way = scratch;
-        atomic_store_explicit(&conn->sender, thread_state.tid, memory_order_release);
+        atomic_store_explicit(&conn->sender, abandoned_thread(), memory_order_release);
         send->planned = true;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/flow/conn.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -101,18 +102,31 @@ static void setup_failed(struct conn *conn, int error, bool timed_out, uint64_t 
 
 #define SETTLE_YIELDS 200
 
-bool direction_enter_settling(struct direction *direction)
+bool direction_enter_settling(struct direction *direction, uint32_t wanted)
 {
         uint32_t seen = DIRECTION_SETTLING;
 
         for (unsigned i = 0; i < SETTLE_YIELDS && seen == DIRECTION_SETTLING; i++) {
                 (void)sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
                 seen = DIRECTION_FREE;
-                if (atomic_compare_exchange_strong_explicit(&direction->busy, &seen, DIRECTION_IN_CALL,
+                if (atomic_compare_exchange_strong_explicit(&direction->busy, &seen, wanted,
                                                             memory_order_acquire, memory_order_relaxed))
                         return true;
         }
         return false;
+}
+
+bool direction_take_over(struct direction *direction, uint32_t thread)
+{
+        uint32_t seen = atomic_load_explicit(&direction->busy, memory_order_acquire);
+        uint32_t holder = seen / DIRECTION_STATES;
+
+        if (seen % DIRECTION_STATES != DIRECTION_IN_CALL || holder == 0)
+                return false;
+        if (holder != thread && sys_call(SYS_tgkill, sys_getpid(), holder, 0, 0, 0, 0) != -ESRCH)
+                return false;
+        return atomic_compare_exchange_strong(&direction->busy, &seen,
+                                              thread * DIRECTION_STATES + DIRECTION_IN_CALL);
 }
 
 bool conn_answer_begun(const struct conn *conn, const struct exchange *exchange)

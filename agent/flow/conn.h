@@ -32,7 +32,8 @@ enum conn_role { CONN_CLIENT, CONN_SERVER };
 struct out_scratch;
 
 struct direction {
-        _Atomic uint32_t busy; /* try-lock */
+        _Atomic uint32_t
+                busy; /* try-lock: DIRECTION_*, with the thread that is in a call, where that is known */
         union {
                 struct http1 parser;
                 struct fcgi fcgi; /* of a connection that is fcgi */
@@ -52,7 +53,7 @@ struct conn {
         bool eof;                    /* the peer ended the stream */
         bool spoke_http;             /* a request head went out whole */
         bool fcgi;                   /* FastCGI, not HTTP */
-        bool peeked;                 /* the host looked at bytes before it took them */
+        _Atomic bool peeked;         /* the host looked at bytes before it took them */
         bool others;                 /* server, opaque: counted by cause_others() */
         bool tcp;
         uint8_t role;                 /* enum conn_role */
@@ -63,11 +64,13 @@ struct conn {
                 struct sockaddr_in6 in6;
         } local;
         uint32_t local_len;
-        uint64_t sent; /* server: bytes of responses that we saw leave */
+        uint64_t sent;     /* server: bytes of responses that we saw leave */
+        uint64_t received; /* bytes that we saw come in */
         uint64_t connect_start_ns, connect_end_ns, error_ns; /* CLOCK_MONOTONIC; 0 = not yet */
         struct peer peer;
 
         struct direction out, in;
+        const void *_Atomic reader;    /* names the call that took the incoming direction last */
         struct exchange *sending;      /* the requests' side: request begun and not finished */
         struct exchange *leftover;     /* its header lines went out in part ... */
         uint32_t leftover_sent;        /* ... so many bytes of them */
@@ -120,22 +123,35 @@ void conn_tell_setup(struct conn *conn);
 /* The process is about to end with the connection open: tell what is known of its set-up and its requests. */
 void conn_last_words(struct conn *conn);
 
-enum { DIRECTION_FREE, DIRECTION_IN_CALL, DIRECTION_SETTLING };
+enum { DIRECTION_FREE, DIRECTION_IN_CALL, DIRECTION_SETTLING, DIRECTION_STATES };
 
 /*
  * True when nobody else is inside a call on the direction. Whoever has only its own work left to do after the
  * call is waited for, a bounded time: the peer may have answered faster than that was done.
  */
-bool direction_enter_settling(struct direction *direction);
+bool direction_enter_settling(struct direction *direction, uint32_t wanted);
+
+/* The same for @thread (of the kernel; 0: it does not matter which), that it can be found out whether the
+ * call ever comes back. */
+static inline bool direction_enter_by(struct direction *direction, uint32_t thread)
+{
+        uint32_t seen = DIRECTION_FREE, wanted = thread * DIRECTION_STATES + DIRECTION_IN_CALL;
+
+        return atomic_compare_exchange_strong_explicit(&direction->busy, &seen, wanted, memory_order_acquire,
+                                                       memory_order_relaxed) ||
+               (seen == DIRECTION_SETTLING && direction_enter_settling(direction, wanted));
+}
 
 static inline bool direction_enter(struct direction *direction)
 {
-        uint32_t seen = DIRECTION_FREE;
-
-        return atomic_compare_exchange_strong_explicit(&direction->busy, &seen, DIRECTION_IN_CALL,
-                                                       memory_order_acquire, memory_order_relaxed) ||
-               (seen == DIRECTION_SETTLING && direction_enter_settling(direction));
+        return direction_enter_by(direction, 0);
 }
+
+/*
+ * The call that holds it was left for good, or goes on only after the one that asks: its thread is @thread,
+ * in a new call, or has ended. Then the direction is @thread's; what the old call did is not known.
+ */
+bool direction_take_over(struct direction *direction, uint32_t thread);
 
 /* The real call is over, only our own work is left. */
 static inline void direction_settle(struct direction *direction)

@@ -1,11 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Incoming bytes, of clients and servers. */
+/*
+ * Incoming bytes, of clients and servers.
+ *
+ * A read may never come back: its thread was cancelled in it, or a signal handler jumped out. Nor is it over
+ * when a handler reads that has interrupted it. Of both the next read finds out, and goes on in its place
+ * where the kernel has given away no byte that we have not seen; else the stream is lost.
+ */
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/guard.h"
 #include "agent/base/load.h"
+#include "agent/base/sys.h"
 #include "agent/config/config.h"
+#include "agent/flow/abandoned.h"
 #include "agent/flow/serve.h"
 #include "agent/flow/stream.h"
 #include "agent/flow/to_span.h"
@@ -52,10 +65,68 @@ static void opaque_read(const struct conn *conn)
                 cause_read_opaque(&thread_state.cause, conn->role == CONN_SERVER);
 }
 
-static void in_begin(struct tap_in *in, int fd)
+/* Bytes that wait in the kernel; -1: not known. */
+static int waiting_bytes(int fd)
+{
+        int n = -1;
+
+        return sys_call(SYS_ioctl, fd, FIONREAD, (long)&n, 0, 0, 0) == 0 ? n : -1;
+}
+
+/* Has the peer ended the stream? The kernel counts that as one byte more. */
+static bool has_ended(uint8_t state)
+{
+        /* Of the kernel's states, which stand only in the header without its counters. */
+        enum { TIME_WAIT = 6, CLOSE_WAIT = 8, LAST_ACK = 9, CLOSING = 11 };
+
+        return state == TIME_WAIT || state == CLOSE_WAIT || state == LAST_ACK || state == CLOSING;
+}
+
+#define COUNT_TRIES 4
+
+/* Has the kernel given away exactly the bytes that we have seen? The caller is the only one to read. */
+static bool all_seen(const struct conn *conn, int fd)
+{
+        int waiting = waiting_bytes(fd), before = -1;
+        struct tcp_info info;
+        socklen_t len = sizeof(info);
+
+        /* Nobody counts for other protocols. */
+        if (tap_conn_option(fd, SO_PROTOCOL) != IPPROTO_TCP)
+                return false;
+        /* What arrives meanwhile is in one of the numbers only. */
+        for (int i = 0; i < COUNT_TRIES && waiting != before; i++) {
+                before = waiting;
+                if (sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
+                    len < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof(info.tcpi_bytes_received))
+                        return false;
+                waiting = waiting_bytes(fd);
+        }
+        return waiting >= 0 && waiting == before &&
+               info.tcpi_bytes_received == conn->received + (unsigned)waiting + has_ended(info.tcpi_state);
+}
+
+/* The incoming direction for the call that @in names. */
+static bool take_direction(struct conn *conn, const struct tap_in *in, int fd)
+{
+        uint32_t thread = abandoned_thread();
+
+        if (UNLIKELY(!direction_enter_by(&conn->in, thread))) {
+                if (!direction_take_over(&conn->in, thread))
+                        return false;
+                if (!all_seen(conn, fd)) {
+                        conn_opaque(conn, STAT_OPAQUE_UNSEEN);
+                        direction_leave(&conn->in);
+                        return false;
+                }
+        }
+        atomic_store_explicit(&conn->reader, in, memory_order_relaxed);
+        return true;
+}
+
+static void in_begin(struct tap_in *in, int fd, int flags)
 {
         struct conn *conn = tap_conn_take(fd);
-        struct tap_hold hold;
 
         if (!conn)
                 return;
@@ -63,14 +134,17 @@ static void in_begin(struct tap_in *in, int fd)
                 serve_adopt(conn);
         if (conn_phase(conn) == CONN_OPAQUE)
                 opaque_read(conn);
-        hold = tap_conn_hold(conn, &conn->in);
-        *in = (struct tap_in){hold.conn, hold.serial, fd};
+        else if (flags & MSG_PEEK || take_direction(conn, in, fd))
+                *in = (struct tap_in){conn, conn->serial, fd};
+        else
+                conn_opaque(conn, STAT_OPAQUE_CONTENTION);
+        conn_unref(conn);
 }
 
-void tap_net_in_begin(struct tap_in *in, int fd)
+void tap_net_in_begin(struct tap_in *in, int fd, int flags)
 {
         in->conn = NULL;
-        OBSERVE(in_begin(in, fd));
+        OBSERVE(in_begin(in, fd, flags));
 }
 
 /* For which server request bytes come in now. */
@@ -112,7 +186,8 @@ static void end_of_stream(struct conn *conn, uint64_t now_ns)
 /* Room for a context header in what the host reads; only where all of it lies in one piece. */
 static struct serve_mark mark_for(const struct conn *conn, const struct iovec *iov, size_t n)
 {
-        bool may = config_now.mark_inbound && conn->role == CONN_SERVER && !conn->peeked && iov->iov_len >= n;
+        bool peeked = atomic_load_explicit(&conn->peeked, memory_order_relaxed);
+        bool may = config_now.mark_inbound && conn->role == CONN_SERVER && !peeked && iov->iov_len >= n;
 
         return (struct serve_mark){.room = may ? iov->iov_len - n : 0};
 }
@@ -176,21 +251,38 @@ static size_t take_bytes(struct conn *conn, int fd, const struct iovec *iov, int
 static ssize_t in_end(struct conn *conn, int fd, const struct iovec *iov, int iovcnt, ssize_t n, int flags,
                       size_t wanted, int error)
 {
-        if (flags & MSG_PEEK && n > 0) {
-                conn->peeked = true;
-                return n;
-        }
         if ((n < 0 && tap_conn_may_go_on(error)) || (n == 0 && wanted == 0))
                 return n;
         if (n < 0) {
                 conn_failed(conn, error, clock_mono_ns());
                 return n;
         }
-        if (n > 0)
+        if (n > 0) {
+                conn->received += (uint64_t)n;
                 return n + (ssize_t)take_bytes(conn, fd, iov, iovcnt, (size_t)n, flags);
+        }
         conn_established(conn, clock_mono_ns());
         end_of_stream(conn, clock_mono_ns());
         return 0;
+}
+
+/* A look at what is there. Whoever is reading meanwhile sees the end for himself. */
+static void look_end(struct conn *conn, ssize_t n, size_t wanted, int error)
+{
+        if (n > 0) {
+                atomic_store_explicit(&conn->peeked, true, memory_order_relaxed);
+        } else if (n < 0 || direction_enter(&conn->in)) {
+                (void)in_end(conn, -1, NULL, 0, n, 0, wanted, error);
+                if (n == 0)
+                        direction_leave(&conn->in);
+        }
+}
+
+/* Has the call still the direction, or again? Another read may have gone on in its place. */
+static bool has_direction(struct conn *conn, const struct tap_in *in)
+{
+        return LIKELY(atomic_load_explicit(&conn->reader, memory_order_relaxed) == in) ||
+               direction_enter(&conn->in);
 }
 
 ssize_t tap_net_in_end(struct tap_in *in, const struct iovec *iov, int iovcnt, ssize_t n, int flags,
@@ -203,9 +295,15 @@ ssize_t tap_net_in_end(struct tap_in *in, const struct iovec *iov, int iovcnt, s
                 return n;
         guard_hold();
         if (tap_conn_again((struct tap_hold){conn, in->serial})) {
-                direction_settle(&conn->in);
-                n = in_end(conn, in->fd, iov, iovcnt, n, flags, wanted, error);
-                direction_leave(&conn->in);
+                if (UNLIKELY(flags & MSG_PEEK)) {
+                        look_end(conn, n, wanted, error);
+                } else if (has_direction(conn, in)) {
+                        direction_settle(&conn->in);
+                        n = in_end(conn, in->fd, iov, iovcnt, n, flags, wanted, error);
+                        direction_leave(&conn->in);
+                } else if (n > 0) {
+                        conn_opaque(conn, STAT_OPAQUE_CONTENTION);
+                }
                 conn_unref(conn);
         }
         guard_let_go();

@@ -61,7 +61,8 @@ struct tap_in {
         int fd;
 };
 
-void tap_net_in_begin(struct tap_in *in, int fd);
+/* @flags: MSG_* of the call. With MSG_PEEK it only looks: another thread may be reading. */
+void tap_net_in_begin(struct tap_in *in, int fd, int flags);
 
 /**
  * tap_net_in_end() - what the real call gave

@@ -40,7 +40,7 @@ HOOK_EXPORT ssize_t splice(int fdin, off64_t *offin, int fdout, off64_t *offout,
                 return UNSEEN_OUT(fdout, REAL(splice)(fdin, offin, fdout, offout, len, flags));
         if (LIKELY(!tap_net_tracked(fdin)))
                 return REAL(splice)(fdin, offin, fdout, offout, len, flags);
-        tap_net_in_begin(&in, fdin);
+        tap_net_in_begin(&in, fdin, 0);
         n = REAL(splice)(fdin, offin, fdout, offout, len, flags);
         n = tap_net_in_end(&in, NULL, 0, n, 0, len);
         return n;

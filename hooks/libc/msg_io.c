@@ -180,7 +180,7 @@ static ssize_t receive_tracked(int fd, struct msghdr *message, int flags)
         struct tap_in in;
         ssize_t n;
 
-        tap_net_in_begin(&in, fd);
+        tap_net_in_begin(&in, fd, flags);
         n = REAL(recvmsg)(fd, message, flags);
         if (n < 0)
                 return tap_net_in_end(&in, NULL, 0, n, flags, 0);

@@ -53,7 +53,7 @@ static void show_each(int fd, struct mmsghdr *messages, int count, int flags, st
                 ssize_t n = (ssize_t)messages[i].msg_len;
 
                 if (i > 0)
-                        tap_net_in_begin(in, fd);
+                        tap_net_in_begin(in, fd, flags);
                 n = tap_net_in_end(in, header->msg_iov, (int)header->msg_iovlen, n, flags,
                                    transfer_wanted(header->msg_iov, header->msg_iovlen, n));
                 messages[i].msg_len = (unsigned)n;
@@ -66,7 +66,7 @@ static int receive_tracked(int fd, struct mmsghdr *messages, unsigned count, int
         struct tap_in in;
         int got;
 
-        tap_net_in_begin(&in, fd);
+        tap_net_in_begin(&in, fd, flags);
         got = REAL(recvmmsg)(fd, messages, count, flags, timeout);
         if (got > 0)
                 show_each(fd, messages, got, flags, &in);

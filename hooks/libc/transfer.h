@@ -76,7 +76,7 @@ static inline size_t transfer_wanted(const struct iovec *iov, size_t iovcnt, ssi
                 struct tap_in in_;                                                                        \
                 ssize_t n_;                                                                               \
                                                                                                           \
-                tap_net_in_begin(&in_, fd);                                                               \
+                tap_net_in_begin(&in_, fd, flags);                                                        \
                 n_ = (call);                                                                              \
                 tap_net_in_end(&in_, iov, iovcnt, n_, flags, transfer_wanted(iov, (size_t)(iovcnt), n_)); \
         })

@@ -28,6 +28,7 @@
 #define INTERRUPTED 200
 #define CANCELLED   40
 #define ABANDONED   300
+#define LEFT_READS  5
 #define TOO_MUCH    (8 << 20)
 
 struct job {
@@ -225,6 +226,33 @@ static int abandoned(const struct scene *scene)
         return answered + ask_once(scene->port, "/after");
 }
 
+/* --- reads that never return --- */
+
+/* A handler jumps out while the answer is waited for, many times: then it is read after all. */
+static int abandoned_reads(const struct scene *scene)
+{
+        struct sigaction action = {.sa_handler = jump};
+        struct itimerval soon = {{0, 0}, {0, 2000}};
+        volatile int answered = 0;
+        int fd = dial(scene->port);
+
+        sigaction(SIGALRM, &action, NULL);
+        for (volatile int i = 0; i < 3; i++) {
+                volatile int left = 0;
+
+                if (ask_send(fd, "/slow") != 0)
+                        return -1;
+                while (left++ < LEFT_READS)
+                        if (sigsetjmp(back, 1) == 0) {
+                                setitimer(ITIMER_REAL, &soon, NULL);
+                                answered -= ask_answer(fd) > 0; /* must not be there yet */
+                        }
+                answered += ask_answer(fd) == 200;
+        }
+        close(fd);
+        return answered;
+}
+
 /* --- cancellation --- */
 
 static void close_it(void *fd)
@@ -294,6 +322,34 @@ static void await_answer(void)
         while (!asker)
                 sched_yield();
         await_call(asker, SYS_recvfrom);
+}
+
+static void *read_until_cancelled(void *data)
+{
+        asker = gettid();
+        (void)ask_answer(*(int *)data);
+        return NULL;
+}
+
+/* While it waits for the answer, which another thread then reads. */
+static int cancelled_reads(const struct scene *scene)
+{
+        int fd = dial(scene->port), answered = 0;
+
+        for (int i = 0; i < 3; i++) {
+                pthread_t thread;
+
+                asker = 0;
+                if (ask_send(fd, "/slow") != 0)
+                        return -1;
+                pthread_create(&thread, NULL, read_until_cancelled, &fd);
+                await_answer();
+                pthread_cancel(thread);
+                pthread_join(thread, NULL);
+                answered += ask_answer(fd) == 200;
+        }
+        close(fd);
+        return answered;
 }
 
 static int cancelled(const struct scene *scene)
@@ -395,11 +451,19 @@ static int count(const struct scene *scene)
 }
 
 static const struct act acts[] = {
-        {"many", many},           {"small", small},
-        {"stack", stack},         {"interrupted", interrupted},
-        {"jumped", jumped},       {"cancelled", cancelled},
-        {"abandoned", abandoned}, {"cancelled-sends", cancelled_sends},
-        {"main-ends", main_ends}, {"main-ends-alone", main_ends_alone},
-        {"fork", fork_in_thread}, {"count", count},
+        {"many", many},
+        {"small", small},
+        {"stack", stack},
+        {"interrupted", interrupted},
+        {"jumped", jumped},
+        {"cancelled", cancelled},
+        {"abandoned", abandoned},
+        {"cancelled-sends", cancelled_sends},
+        {"abandoned-reads", abandoned_reads},
+        {"cancelled-reads", cancelled_reads},
+        {"main-ends", main_ends},
+        {"main-ends-alone", main_ends_alone},
+        {"fork", fork_in_thread},
+        {"count", count},
 };
 ACT_MAIN(acts)

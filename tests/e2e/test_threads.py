@@ -96,6 +96,12 @@ def test_sends_that_never_return(run, origin, sink, act):
     assert len(others) >= 280  # some were left before they had begun
 
 
+@pytest.mark.parametrize("act", ["abandoned-reads", "cancelled-reads"])
+def test_reads_that_never_return(run, origin, spans, act):
+    """They took nothing with them: whoever reads next goes on."""
+    check_all(spans, threads(run, origin, act, answered=3))
+
+
 @pytest.mark.parametrize("home", HOMES)
 def test_main_ends_before_the_last_thread(run, origin, spans, home):
     command = [APPS / "threads", "main-ends", origin.port]

@@ -29,7 +29,7 @@ static inline ssize_t host_read(char *buf, size_t size, const char *bytes, size_
         struct tap_in in;
 
         ck_assert_uint_le(len, size);
-        tap_net_in_begin(&in, FD);
+        tap_net_in_begin(&in, FD, flags);
         if (len)
                 memcpy(buf, bytes, len);
         return tap_net_in_end(&in, &iov, 1, (ssize_t)len, flags, size);
@@ -55,7 +55,7 @@ static inline void host_read_fails(int error)
         char byte;
         struct iovec iov = {&byte, 1};
 
-        tap_net_in_begin(&in, FD);
+        tap_net_in_begin(&in, FD, 0);
         errno = error;
         ck_assert_int_eq(tap_net_in_end(&in, &iov, 1, -1, 0, 1), -1);
         ck_assert_int_eq(errno, error);

@@ -61,7 +61,7 @@ static void recv_bytes(const char *bytes, size_t len)
         struct iovec iov = {(void *)(uintptr_t)bytes, len};
         struct tap_in in;
 
-        tap_net_in_begin(&in, FD);
+        tap_net_in_begin(&in, FD, 0);
         tap_net_in_end(&in, &iov, 1, (ssize_t)len, 0, 65536);
 }
 

@@ -140,7 +140,7 @@ static void take_over_and_close(void *arg)
 {
         struct tap_in in;
 
-        tap_net_in_begin(&in, FD);
+        tap_net_in_begin(&in, FD, 0);
         errno = EAGAIN;
         tap_net_in_end(&in, NULL, 0, -1, 0, 1);
         tap_net_close(FD);
@@ -245,7 +245,7 @@ START_TEST(test_read_that_never_comes_back)
                 struct tap_in in;
 
                 expect_same_memory(accept_now());
-                tap_net_in_begin(&in, FD);
+                tap_net_in_begin(&in, FD, 0);
                 if (i % 2)
                         host_gets_text(get); /* another one goes on: hands off */
                 host_puts(ok);
@@ -272,7 +272,7 @@ START_TEST(test_number_is_reused_during_a_call)
         host_gets_text(get);
         ck_assert_int_eq(host_send(ok, strlen(ok), take_while_closed), (ssize_t)strlen(ok));
         ck_assert_int_eq(conn_phase(newcomer), CONN_OPEN);
-        tap_net_in_begin(&in, FD);
+        tap_net_in_begin(&in, FD, 0);
         tap_net_close(FD);
         newcomer = accept_now();
         ck_assert_int_eq(tap_net_in_end(&in, &iov, 1, (ssize_t)strlen(get), 0, 100), (ssize_t)strlen(get));

@@ -136,7 +136,7 @@ START_TEST(test_unmarked)
         close_expecting(1);
 
         accept_now(); /* in two pieces */
-        tap_net_in_begin(&in, FD);
+        tap_net_in_begin(&in, FD, 0);
         memcpy(buf, get, 10);
         memcpy(tail, get + 10, strlen(get) - 10);
         ck_assert_int_eq(tap_net_in_end(&in, iov, 2, (ssize_t)strlen(get), 0, 522), (ssize_t)strlen(get));
@@ -247,7 +247,7 @@ START_TEST(test_opaque_client_makes_unknown)
                 char byte;
                 struct iovec iov = {&byte, 1};
 
-                tap_net_in_begin(&in, OTHER_FD);
+                tap_net_in_begin(&in, OTHER_FD, 0);
                 ck_assert_int_eq(tap_net_in_end(&in, &iov, 1, 1, 0, 1), 1);
         }
         ck_assert_uint_eq(cause_current(&thread_state.cause), CAUSE_UNKNOWN);

@@ -138,7 +138,7 @@ static void read_one(void)
         struct tap_in in;
         struct iovec iov = {(void *)(uintptr_t)get, strlen(get)};
 
-        tap_net_in_begin(&in, FD);
+        tap_net_in_begin(&in, FD, 0);
         (void)tap_net_in_end(&in, &iov, 1, (ssize_t)strlen(get), 0, 100);
 }
 

@@ -296,7 +296,7 @@ START_TEST(test_buffers_of_a_vector)
         struct tap_in in;
 
         accept_now();
-        tap_net_in_begin(&in, FD);
+        tap_net_in_begin(&in, FD, 0);
         memcpy(a, get, 3);
         memcpy(b, get + 3, 40);
         memcpy(c, get + 43, strlen(get) - 43);

@@ -146,7 +146,7 @@ static inline void host_recv(const char *text)
         struct iovec iov = {(void *)(uintptr_t)text, strlen(text)};
         struct tap_in in;
 
-        tap_net_in_begin(&in, FD);
+        tap_net_in_begin(&in, FD, 0);
         tap_net_in_end(&in, &iov, 1, (ssize_t)iov.iov_len, 0, 4096);
 }
 
@@ -156,7 +156,7 @@ static inline void host_eof(void)
         char byte;
         struct iovec iov = {&byte, 1};
 
-        tap_net_in_begin(&in, FD);
+        tap_net_in_begin(&in, FD, 0);
         tap_net_in_end(&in, &iov, 1, 0, 0, 1);
 }
 
