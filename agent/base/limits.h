@@ -18,6 +18,7 @@
 /* HTTP/1 (bytes) */
 #define LIMIT_HTTP_HEAD       (256 * 1024) /* a longer head makes the connection opaque */
 #define LIMIT_HTTP_METHOD     32           /* longest method that we take for one */
+#define LIMIT_HTTP_TARGET     8192         /* kept of a request's target: more of it is in no span */
 #define LIMIT_HTTP_FIELD_NAME 64           /* longer field names are skipped, not matched */
 #define LIMIT_HTTP_TEXT       20480        /* captured text of one request head, all fields together */
 #define LIMIT_TRACESTATE      512          /* longest tracestate that we carry (W3C: at least 512) */
@@ -53,6 +54,7 @@
 /* Records and ring */
 #define LIMIT_SPAN_ATTRS     20          /* attributes of one span record */
 #define LIMIT_RECORD         (16 * 1024) /* bytes of one record in the ring */
+#define LIMIT_RECORD_OTHER   1536        /* of it: everything but texts that requests bring along */
 #define LIMIT_RECORD_AVERAGE 512         /* ring bytes reserved per span of OTEL_BSP_MAX_QUEUE_SIZE */
 #define LIMIT_RING_MIN       (64 * 1024)
 #define LIMIT_RING_MAX       (64 * 1024 * 1024)

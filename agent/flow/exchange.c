@@ -46,3 +46,23 @@ struct slice exchange_text(const struct exchange *exchange, enum http1_text whic
 
         return at->present && !at->cut ? slice_make(exchange->text + at->at, at->len) : SLICE_NULL;
 }
+
+/* An authority that is cut may hide what must not be shown: only where the path has begun is it known. */
+static bool has_path(struct slice target)
+{
+        size_t scheme = slice_find(target, ':');
+
+        if (slice_starts(target, SLICE("/")))
+                return true;
+        target = slice_from(target, scheme);
+        return slice_starts(target, SLICE("://")) && slice_find(slice_from(target, 3), '/') < target.len - 3;
+}
+
+struct slice exchange_target(const struct exchange *exchange, size_t most)
+{
+        const struct http1_span *at = &exchange->text_at[HTTP1_TARGET];
+        struct slice kept = slice_to(slice_make(exchange->text + at->at, at->len), most);
+        bool cut = at->cut || kept.len < at->len;
+
+        return at->present && (!cut || has_path(kept)) ? kept : SLICE_NULL;
+}

@@ -36,9 +36,9 @@ struct exchange {
         /* Written by the outgoing side, read by the incoming one after the queue's release. */
         uint64_t start_ns; /* CLOCK_MONOTONIC */
         struct scope_decision decision;
-        bool decided;  /* parent, ids and injection are settled */
-        bool traced;   /* false: the head had a context header of its own */
-        bool replaces; /* the head's context header, which the program passes on, becomes ours */
+        bool decided;           /* parent, ids and injection are settled */
+        bool traced;            /* false: the head had a context header of its own */
+        bool replaces;          /* the head's context header, which the program passes on, becomes ours */
         _Atomic bool head_done; /* from here on what stands above and the texts do not change */
         bool request_done;
         bool is_head, is_connect;
@@ -70,4 +70,8 @@ struct exchange *exchange_at(uint32_t index);
 /* One owner lets go. Context: signal. */
 void exchange_drop(struct exchange *exchange);
 
+/* Empty when it is absent or cut. */
 struct slice exchange_text(const struct exchange *exchange, enum http1_text which);
+
+/* The target's first bytes, at most @most, as far as they were kept: to be shown and not to be compared. */
+struct slice exchange_target(const struct exchange *exchange, size_t most);

@@ -159,7 +159,7 @@ static struct trace_context decide(struct exchange *exchange, unsigned contexts)
         scope_serve(&exchange->decision, trusted ? &incoming : NULL);
         if (trusted && exchange_text(exchange, HTTP1_BAGGAGE).len <= LIMIT_BAGGAGE)
                 exchange->decision.baggage = exchange_text(exchange, HTTP1_BAGGAGE);
-        if (is_ignored(exchange_text(exchange, HTTP1_TARGET))) {
+        if (is_ignored(exchange_target(exchange, LIMIT_HTTP_TARGET))) {
                 exchange->decision.sampled = false;
                 exchange->decision.context.flags &= (uint8_t)~TRACE_FLAG_SAMPLED;
         }

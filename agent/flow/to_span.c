@@ -34,25 +34,44 @@ static void add_peer(struct span *span, const struct peer *peer)
         span_add_bytes(span, SEMCONV_RAW_PEER, slice_make(&peer->addr, peer->len));
 }
 
-/* What only a server is told of where a request comes from. */
-static void add_origin(struct span *span, const struct conn *conn, const struct exchange *exchange)
-{
-        static const struct {
-                enum http1_text text;
-                enum semconv key;
-        } rows[] = {
-                {HTTP1_FORWARDED, SEMCONV_RAW_FORWARDED},
-                {HTTP1_X_FORWARDED_FOR, SEMCONV_RAW_X_FORWARDED_FOR},
-                {HTTP1_X_FORWARDED_PROTO, SEMCONV_RAW_X_FORWARDED_PROTO},
-                {HTTP1_X_FORWARDED_HOST, SEMCONV_RAW_X_FORWARDED_HOST},
-        };
+/* Of a request's texts, in their order of importance. */
+static const struct text_row {
+        enum http1_text text;
+        enum semconv key;
+        bool shown;       /* not taken apart: may be cut to the room that there is */
+        bool server_only; /* tells a server where a request comes from */
+} text_rows[] = {
+        {HTTP1_METHOD, SEMCONV_RAW_METHOD, false, false},
+        {HTTP1_TARGET, SEMCONV_RAW_TARGET, true, false},
+        {HTTP1_HOST, SEMCONV_RAW_HOST, false, false},
+        {HTTP1_FORWARDED, SEMCONV_RAW_FORWARDED, false, true},
+        {HTTP1_X_FORWARDED_FOR, SEMCONV_RAW_X_FORWARDED_FOR, false, true},
+        {HTTP1_X_FORWARDED_PROTO, SEMCONV_RAW_X_FORWARDED_PROTO, false, true},
+        {HTTP1_X_FORWARDED_HOST, SEMCONV_RAW_X_FORWARDED_HOST, false, true},
+        {HTTP1_USER_AGENT, SEMCONV_USER_AGENT_ORIGINAL, true, false},
+};
 
-        for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-                span_add_str(span, rows[i].key, exchange_text(exchange, rows[i].text));
-        span_add_bytes(span, SEMCONV_RAW_LOCAL, slice_make(&conn->local, conn->local_len));
+_Static_assert(LIMIT_HTTP_TARGET + LIMIT_RECORD_OTHER < LIMIT_RECORD, "a target leaves room");
+
+/* As much of the texts as a record of @most bytes can hold: the target up to three quarters of it. */
+static void add_texts(struct span *span, const struct exchange *exchange, bool server, size_t most)
+{
+        size_t room = most - LIMIT_RECORD_OTHER;
+
+        for (const struct text_row *row = text_rows; row < text_rows + ARRAY_LEN(text_rows); row++) {
+                struct slice text = row->text == HTTP1_TARGET ? exchange_target(exchange, room - room / 4)
+                                                              : exchange_text(exchange, row->text);
+
+                if ((row->server_only && !server) || (text.len > room && !row->shown))
+                        continue;
+                text = slice_to(text, room);
+                span_add_str(span, row->key, text);
+                room -= text.len;
+        }
 }
 
-static void exchange_span(struct span *span, const struct conn *conn, const struct exchange *exchange)
+static void exchange_span(struct span *span, const struct conn *conn, const struct exchange *exchange,
+                          size_t most)
 {
         bool server = conn->role == CONN_SERVER;
         /* A client learns the version from the answer, a server is told it in the question. */
@@ -61,12 +80,9 @@ static void exchange_span(struct span *span, const struct conn *conn, const stru
         span_begin(span, &exchange->decision, server ? SHAPE_HTTP_SERVER : SHAPE_HTTP_CLIENT);
         if (server) {
                 span->kind = SPAN_SERVER;
-                add_origin(span, conn, exchange);
+                span_add_bytes(span, SEMCONV_RAW_LOCAL, slice_make(&conn->local, conn->local_len));
         }
-        span_add_str(span, SEMCONV_RAW_METHOD, exchange_text(exchange, HTTP1_METHOD));
-        span_add_str(span, SEMCONV_RAW_TARGET, exchange_text(exchange, HTTP1_TARGET));
-        span_add_str(span, SEMCONV_RAW_HOST, exchange_text(exchange, HTTP1_HOST));
-        span_add_str(span, SEMCONV_USER_AGENT_ORIGINAL, exchange_text(exchange, HTTP1_USER_AGENT));
+        add_texts(span, exchange, server, most);
         span_add_str(span, SEMCONV_RAW_SCHEME, exchange->https ? SLICE("https") : SLICE("http"));
         if (exchange->fcgi_id)
                 span_add_str(span, SEMCONV_NETWORK_PROTOCOL_NAME, SLICE("fastcgi"));
@@ -91,7 +107,7 @@ void to_span_exchange(const struct conn *conn, struct exchange *exchange,
         to_span_dropped(exchange);
         if (!exchange->head_done || !exchange->traced || !exchange->decision.sampled)
                 return;
-        exchange_span(&span, conn, exchange);
+        exchange_span(&span, conn, exchange, LIMIT_RECORD);
         set_times(&span, exchange->start_ns, outcome->end_ns);
         if (exchange->status)
                 span_add_int(&span, SEMCONV_HTTP_RESPONSE_STATUS_CODE, exchange->status);
@@ -116,7 +132,7 @@ void to_span_open(const struct conn *conn, struct exchange *exchange)
         if (!exchange->traced || !exchange->decision.sampled ||
             atomic_load(&exchange->open_slot) != OPEN_NONE)
                 return;
-        exchange_span(&span, conn, exchange);
+        exchange_span(&span, conn, exchange, LIMIT_OPEN_SPAN_SIZE);
         span.start_ns = clock_wall_ns(exchange->start_ns);
         span.end_ns = 0;
         slot = home_open(&span);

@@ -35,7 +35,7 @@ enum http1_text {
 struct http1_span {
         uint16_t at, len;
         bool present;
-        bool cut; /* did not fit: must not be used as a value */
+        bool cut; /* did not fit: must not be used as a value. Of a target the first bytes are there. */
 };
 
 /* How a message's body ends (RFC 9112 section 6.3). */

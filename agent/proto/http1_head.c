@@ -138,6 +138,15 @@ bool http1_head_method(struct http1_cursor *cursor)
         return cursor->at == cursor->end || http1_head_target(cursor);
 }
 
+static void add_target(struct http1 *parser, struct slice bytes)
+{
+        struct http1_span *span = &parser->head.text[HTTP1_TARGET];
+        size_t room = LIMIT_HTTP_TARGET - span->len;
+
+        http1_text_add(parser, HTTP1_TARGET, slice_to(bytes, bytes.len < room ? bytes.len : room));
+        span->cut |= bytes.len > room;
+}
+
 bool http1_head_target(struct http1_cursor *cursor)
 {
         struct http1 *parser = cursor->parser;
@@ -148,7 +157,7 @@ bool http1_head_target(struct http1_cursor *cursor)
 
         if (!http1_all_fit(target, '!', '!'))
                 return false;
-        http1_text_add(parser, HTTP1_TARGET, target);
+        add_target(parser, target);
         priv->started |= n > 0;
         if (n == rest.len) {
                 http1_take(cursor, n);

@@ -23,6 +23,7 @@ TRACE, PARENT = FIRST.split("-")[1:3]
 IDLE = 10000
 IDLE_BYTES = 4096   # that one idle connection may cost
 IDLE_QUEUE = 20000
+KEPT = 8192  # bytes of a target that a span shows at most
 RECORD_BYTES = 512  # that the ring has for each
 
 
@@ -178,6 +179,21 @@ def test_a_context_that_is_not_trusted(run, site, origin, spans):
     assert server.parent_id == "" and server.trace_id != TRACE and not server.trace_state
     request, = origin.requests
     assert request.header("traceparent") == [client.traceparent] and not "".join(request.header("tracestate")).strip()
+
+
+def test_long_targets(run, site, origin, spans):
+    """Both spans show the first of it; the server behind gets all of it, with the right context."""
+    ask = Ask("GET", "/x?" + "t" * 60000, context=FIRST)
+    rules = f"large_client_header_buffers 4 80k; location / {{ proxy_pass http://127.0.0.1:{origin.port}; }}"
+    with Serving(run, nginx(site, rules)) as serving, Asker(serving.port) as asker:
+        done = ask_one(asker, ask, "asker")
+    server, client = sorted(spans(2), key=lambda span: span.kind, reverse=True)
+    request, = origin.requests
+    assert done.status == 200 and request.target == ask.target
+    assert server.parent_id == PARENT and client.parent_id == server.span_id
+    assert request.header("traceparent") == [client.traceparent]
+    assert server.attributes["url.path"] == "/x" and server.attributes["url.query"] == "t" * (KEPT - len("/x?"))
+    assert client.attributes["url.full"].endswith("/x?" + "t" * (KEPT - len("/x?")))
 
 
 def test_paths_that_are_ignored(run, site, origin, spans):

@@ -269,6 +269,7 @@ HTTP = {
     "empty lines before": ("\r\n" + GET, 1),
     "many fields": ("GET /x HTTP/1.1\r\nHost: h\r\n" + "".join(f"X-{i}: {'v' * 900}\r\n" for i in range(60)) + "\r\n", 1),
     "one big field": ("GET /x HTTP/1.1\r\nHost: h\r\nCookie: " + "c" * 60000 + "\r\n\r\n" + GET, 2),
+    "long target": ("GET /x?" + "t" * 60000 + " HTTP/1.1\r\nHost: h\r\n\r\n" + GET, 2),
     "absolute form": ("GET http://h/x HTTP/1.1\r\nHost: h\r\n\r\n", 1),
     "http/1.0": ("GET /x HTTP/1.0\r\n\r\n", 1),
     "odd method": ("PURGE /x HTTP/1.1\r\nHost: h\r\n\r\n", 1),

@@ -13,10 +13,17 @@ static const uint8_t incoming_parent[8] = {0xb7, 0xad, 0x6b, 0x71, 0x69, 0x20, 0
 
 START_TEST(test_other_protocols_are_left_alone)
 {
-        static const char *const first[] = {"\x16\x03\x01\x02\x00\x01", "SSH-2.0-x\r\n", "EHLO me\r\n",
-                                            "*1\r\n$4\r\nPING\r\n",     "GET key\r\n",   "\x80\x2e\x01\x03\x01",
-                                            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",          "get k\r\n",
-                                            "HTTP/1.1 200 OK\r\n\r\n",  "{\"a\": 1}",    "G\xff /"};
+        static const char *const first[] = {"\x16\x03\x01\x02\x00\x01",
+                                            "SSH-2.0-x\r\n",
+                                            "EHLO me\r\n",
+                                            "*1\r\n$4\r\nPING\r\n",
+                                            "GET key\r\n",
+                                            "\x80\x2e\x01\x03\x01",
+                                            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+                                            "get k\r\n",
+                                            "HTTP/1.1 200 OK\r\n\r\n",
+                                            "{\"a\": 1}",
+                                            "G\xff /"};
 
         for (unsigned i = 0; i < ARRAY_LEN(first); i++)
                 for (size_t split = 1; split <= strlen(first[i]); split++) {
@@ -56,7 +63,8 @@ START_TEST(test_tunnels)
                 int status;
         } rows[] = {
                 {"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
-                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81\x02hi",
+                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: "
+                 "Upgrade\r\n\r\n\x81\x02hi",
                  101},
                 {"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", 200},
         };
@@ -316,7 +324,8 @@ START_TEST(test_context_is_continued)
 {
         serve_with("traceparent: " INCOMING "\r\n");
         expect_continued("");
-        serve_with("TraceParent:\t" INCOMING " \r\nTRACESTATE: a=1\r\nX: y\r\ntracestate:\r\ntracestate: b=2\r\n");
+        serve_with("TraceParent:\t" INCOMING
+                   " \r\nTRACESTATE: a=1\r\nX: y\r\ntracestate:\r\ntracestate: b=2\r\n");
         expect_continued("a=1,b=2");
         serve_with("tracestate: a=1\r\ntraceparent: cc-" TRACE "-b7ad6b7169203331-01-what.comes\r\n");
         expect_continued("a=1");
@@ -351,7 +360,8 @@ START_TEST(test_context_that_is_none)
         serve_with(big);
         expect_root();
         /* What does not fit leaves what does. */
-        snprintf(big, sizeof(big), "baggage: %030000d\r\ntraceparent: " INCOMING "\r\ntracestate: a=1\r\n", 0);
+        snprintf(big, sizeof(big), "baggage: %030000d\r\ntraceparent: " INCOMING "\r\ntracestate: a=1\r\n",
+                 0);
         serve_with(big);
         expect_continued("a=1");
 }
@@ -477,11 +487,40 @@ START_TEST(test_out_of_connections)
 }
 END_TEST
 
+/* As long as a head may be: the span shows as much as its record can hold. */
+START_TEST(test_long_texts)
+{
+        static const struct {
+                size_t target, forwarded, agent;
+        } rows[] = {{8192, 10, 6000}, {8193, 10, 100}, {20481, 2000, 9000}, {65000, 3000, 10},
+                    {10, 19000, 10},  {10, 10, 19000}, {5000, 5000, 5000}};
+        static char request[100000], filler[65536];
+
+        memset(filler, 'f', sizeof(filler) - 1);
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+                accept_now();
+                sprintf(request,
+                        "GET /%.*s HTTP/1.1\r\nHost: a\r\ntraceparent: " INCOMING
+                        "\r\nX-Forwarded-For: %.*s\r\nUser-Agent: %.*s\r\n\r\n",
+                        (int)rows[i].target - 1, filler, (int)rows[i].forwarded, filler, (int)rows[i].agent,
+                        filler);
+                host_gets_text(request);
+                host_puts(ok);
+                ck_assert_uint_eq(told[0].target_len, MIN(rows[i].target, LIMIT_HTTP_TARGET));
+                ck_assert_uint_eq(told[0].host_len, 1);
+                ck_assert_mem_eq(told[0].trace_id, incoming_trace, sizeof(incoming_trace));
+                ck_assert_mem_eq(told[0].parent_id, incoming_parent, sizeof(incoming_parent));
+                expect_answered(&told[0], 200);
+                close_expecting(1);
+        }
+}
+END_TEST
+
 UNIT_MAIN_WITH("serve-edges", serving_setup, test_other_protocols_are_left_alone, test_server_speaks_first,
                test_tunnels, test_refused_tunnel_goes_on, test_early_response,
                test_answered_before_the_head_is_complete, test_next_request_before_the_response_ended,
                test_response_nobody_asked_for, test_response_that_is_none, test_garbage_after_a_request,
                test_close_delimited, test_ends_without_a_whole_response,
-               test_answered_after_the_client_ended_its_side, test_broken_connections, test_context_is_continued,
-               test_context_that_is_none, test_untrusted_context, test_unsampled, test_ignored_paths,
-               test_out_of_exchanges, test_out_of_connections)
+               test_answered_after_the_client_ended_its_side, test_broken_connections,
+               test_context_is_continued, test_context_that_is_none, test_untrusted_context, test_unsampled,
+               test_ignored_paths, test_out_of_exchanges, test_out_of_connections, test_long_texts)

@@ -150,6 +150,67 @@ START_TEST(test_interim_and_head)
 }
 END_TEST
 
+/* As long as a head may be: the span shows as much of it as it can, and all else is as it should be. */
+static void long_target(size_t length, bool in_two)
+{
+        static char request[260000];
+        size_t first = in_two ? length / 2 : 0, len;
+        char *text = request + sprintf(request, "GET /");
+
+        memset(text, 'a', length - 1);
+        text += length - 1;
+        text += sprintf(text, " HTTP/1.1\r\nHost: a.example\r\nUser-Agent: ");
+        memset(text, 'u', 6000);
+        text += 6000;
+        text += sprintf(text, "\r\n\r\n");
+        len = (size_t)(text - request);
+        connect_now();
+        if (first)
+                ck_assert_int_eq(host_send(request, first, take_all), (ssize_t)first);
+        ck_assert_int_eq(host_send(request + first, len - first, take_all), (ssize_t)(len - first));
+        wire[wire_len] = '\0';
+        ck_assert_mem_eq(wire, request, len - 2);
+        ck_assert_ptr_nonnull(strstr(wire + len - 4, "\r\ntraceparent: 00-"));
+        host_recv("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        ck_assert_uint_eq(told_count, 1);
+        ck_assert_int_eq(told[0].status, 200);
+        ck_assert_uint_eq(told[0].target_len, MIN(length, LIMIT_HTTP_TARGET));
+        ck_assert_uint_eq(told[0].host_len, strlen("a.example"));
+        ck_assert_uint_ge(told[0].agent_len, 5000);
+        tap_net_close(FD);
+        ck_assert_int_eq(open_now, 0);
+}
+
+START_TEST(test_long_targets)
+{
+        static const size_t lengths[] = {100, 8191, 8192, 8193, 14000, 65000, 250000};
+
+        for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+                long_target(lengths[i], false);
+                long_target(lengths[i], true);
+        }
+}
+END_TEST
+
+/* Where its authority is cut, that may be part of a password. */
+START_TEST(test_long_authority_is_not_shown)
+{
+        static char request[20000];
+        char *text = request + sprintf(request, "GET http://me:");
+
+        memset(text, 's', 9000);
+        text += 9000;
+        sprintf(text, "@a.example/path HTTP/1.1\r\nHost: a.example\r\n\r\n");
+        connect_now();
+        ck_assert_int_eq(host_send(request, strlen(request), take_all), (ssize_t)strlen(request));
+        host_recv("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        ck_assert_uint_eq(told_count, 1);
+        ck_assert_uint_eq(told[0].target_len, 0);
+        tap_net_close(FD);
+}
+END_TEST
+
 UNIT_MAIN_WITH("stream-edges", wire_setup, test_unknown_protocol_tells_setup, test_server_first_is_opaque,
-               test_hang_ups, test_bytes_after_the_end, test_close_delimited_is_complete_by_the_end, test_broken_pipe,
-               test_upgrade_is_opaque, test_interim_and_head)
+               test_hang_ups, test_bytes_after_the_end, test_close_delimited_is_complete_by_the_end,
+               test_broken_pipe, test_upgrade_is_opaque, test_interim_and_head, test_long_targets,
+               test_long_authority_is_not_shown)

@@ -12,6 +12,7 @@
 #include "agent/base/load.h"
 #include "agent/flow/conn.h"
 #include "agent/process.h"
+#include "agent/record/record.h"
 #include "agent/ring/home.h"
 #include "agent/tap/tap_net.h"
 #include "agent/trace/scope.h"
@@ -25,6 +26,7 @@ struct told {
         uint8_t trace_id[16], span_id[8], parent_id[8];
         int status, error, truncated, incomplete, unanswered, shape, kind, flags;
         char method[16], target[256], tracestate[64];
+        size_t target_len, agent_len, host_len; /* as they are in the span */
         uint64_t start_ns, end_ns;
 };
 
@@ -37,6 +39,7 @@ void home_span(const struct span *span, uint64_t now_mono_ns)
         struct told *t = &told[told_count++];
 
         ck_assert_uint_lt(told_count, ARRAY_LEN(told));
+        ck_assert_uint_le(record_size(span), LIMIT_RECORD);
         memset(t, 0, sizeof(*t));
         t->shape = span->shape;
         t->kind = span->kind;
@@ -63,8 +66,14 @@ void home_span(const struct span *span, uint64_t now_mono_ns)
                         t->incomplete = 1;
                 if (a->key == SEMCONV_RAW_METHOD)
                         snprintf(t->method, sizeof(t->method), "%.*s", (int)a->str.len, a->str.p);
-                if (a->key == SEMCONV_RAW_TARGET)
+                if (a->key == SEMCONV_RAW_TARGET) {
                         snprintf(t->target, sizeof(t->target), "%.*s", (int)a->str.len, a->str.p);
+                        t->target_len = a->str.len;
+                }
+                if (a->key == SEMCONV_USER_AGENT_ORIGINAL)
+                        t->agent_len = a->str.len;
+                if (a->key == SEMCONV_RAW_HOST)
+                        t->host_len = a->str.len;
         }
 }
 
@@ -74,6 +83,7 @@ void home_prepare(void)
 
 int home_open(const struct span *span)
 {
+        ck_assert_uint_lt(record_size(span), LIMIT_OPEN_SPAN_SIZE);
         return open_now++;
 }
 
