@@ -23,8 +23,8 @@ static const ElfW(Dyn) *dynamic_of(const struct dl_phdr_info *info)
 
 bool elf_object_read(const struct dl_phdr_info *info, struct elf_object *ret)
 {
-        struct elf_object object = {.base = info->dlpi_addr};
         const ElfW(Dyn) *dynamic = dynamic_of(info);
+        struct elf_object object = {.base = info->dlpi_addr, .dynamic = dynamic};
         ElfW(Xword) soname = 0;
 
         if (!dynamic)
@@ -50,6 +50,21 @@ bool elf_object_read(const struct dl_phdr_info *info, struct elf_object *ret)
         object.soname = soname ? object.strings + soname : NULL;
         *ret = object;
         return true;
+}
+
+uintptr_t elf_object_value(const struct elf_object *object, ElfW(Sxword) tag)
+{
+        for (const ElfW(Dyn) *entry = object->dynamic; entry->d_tag != DT_NULL; entry++)
+                if (entry->d_tag == tag)
+                        return entry->d_un.d_val;
+        return 0;
+}
+
+const void *elf_object_table(const struct elf_object *object, ElfW(Sxword) tag)
+{
+        uintptr_t address = elf_object_value(object, tag);
+
+        return address ? table_at(object->base, address) : NULL;
 }
 
 uint32_t elf_object_hash(const char *name)

@@ -12,6 +12,7 @@
 
 struct elf_object {
         uintptr_t base;
+        const ElfW(Dyn) *dynamic;
         const ElfW(Sym) *symbols;
         const char *strings;
         const uint32_t *gnu_hash;   /* NULL: none */
@@ -41,6 +42,11 @@ uint32_t elf_object_hash(const char *name);
  * Return: the address, or NULL.
  */
 void *elf_object_find(const struct elf_object *object, const char *name, uint32_t hash);
+
+/* A value of the dynamic section, 0 where there is none; an address there, NULL where there is none. Context:
+ * signal. */
+uintptr_t elf_object_value(const struct elf_object *object, ElfW(Sxword) tag);
+const void *elf_object_table(const struct elf_object *object, ElfW(Sxword) tag);
 
 /* Does @address lie in one of the object's segments? Context: signal. */
 bool elf_object_holds(const struct dl_phdr_info *info, const void *address);

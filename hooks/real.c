@@ -8,7 +8,8 @@
 #include "hooks/elf_object.h"
 #include "hooks/real_substitute.h"
 
-#define LIBC_SONAME "libc.so.6"
+#define LIBC_SONAME       "libc.so.6"
+#define LIBPTHREAD_SONAME "libpthread.so.0" /* before glibc 2.34 it has many of libc's functions as well */
 
 START_DATA union real_pointers real_pointers;
 
@@ -100,6 +101,81 @@ void *real_find(const char *name)
 
         (void)dl_iterate_phdr(search_object, &search);
         return search.function;
+}
+
+static bool is_libc(const struct elf_object *object)
+{
+        return object->soname &&
+               (strcmp(object->soname, LIBC_SONAME) == 0 || strcmp(object->soname, LIBPTHREAD_SONAME) == 0);
+}
+
+struct census {
+        const char *name;
+        uint32_t hash;
+        void *first;
+        bool first_is_libc, several;
+        const void *wanted[2];
+        bool found[2]; /* wanted[], in libc or libpthread */
+};
+
+static int count_object(struct dl_phdr_info *info, size_t size, void *data)
+{
+        struct census *census = data;
+        struct elf_object object;
+        void *function;
+
+        if (!elf_object_read(info, &object) || elf_object_holds(info, &real_pointers) ||
+            (object.soname && strcmp(object.soname, REAL_OWN_SONAME) == 0))
+                return 0;
+        function = elf_object_find(&object, census->name, census->hash);
+        if (!function)
+                return 0;
+        for (int i = 0; i < 2; i++)
+                census->found[i] = census->found[i] || (is_libc(&object) && function == census->wanted[i]);
+        if (!census->first) {
+                census->first = function;
+                census->first_is_libc = is_libc(&object);
+        } else if (!census->first_is_libc || !is_libc(&object)) {
+                census->several = true;
+        }
+        return 0;
+}
+
+void *real_sole(const char *name)
+{
+        struct census census = {.name = name, .hash = elf_object_hash(name)};
+
+        (void)dl_iterate_phdr(count_object, &census);
+        return census.several ? NULL : census.first;
+}
+
+bool real_id(const char *name, enum hook_id *ret)
+{
+        const char *row = hook_names;
+
+        for (int i = 0; i < HOOK_ID_COUNT; i++, row += strlen(row) + 1)
+                if (strcmp(row, name) == 0) {
+                        *ret = (enum hook_id)i;
+                        return true;
+                }
+        return false;
+}
+
+enum hook_library real_library(enum hook_id id)
+{
+        return (enum hook_library)hook_libraries[id];
+}
+
+bool real_is(enum hook_id id, const void *function)
+{
+        void *real = __atomic_load_n(&real_pointers.by_id[id], __ATOMIC_ACQUIRE) ?: real_resolve(id);
+        const char *name = hook_name(id);
+        struct census census = {.name = name, .hash = elf_object_hash(name), .wanted = {real, function}};
+
+        if (function == real)
+                return true;
+        (void)dl_iterate_phdr(count_object, &census);
+        return census.found[0] && census.found[1];
 }
 
 void *real_resolve(enum hook_id id)

@@ -16,7 +16,7 @@
 
 #define REAL_OWN_SONAME "libotel-preload.so"
 
-enum hook_library { HOOK_LIBC, HOOK_THREAD, HOOK_POOL, HOOK_CURL };
+enum hook_library { HOOK_LIBC, HOOK_THREAD, HOOK_POOL, HOOK_CURL, HOOK_DL };
 enum hook_need { HOOK_MUST, HOOK_MAY };
 
 enum hook_id {
@@ -69,6 +69,32 @@ bool real_start(void);
  * Return: its address, or NULL. Good for as long as its library stays.
  */
 void *real_find(const char *name);
+
+/**
+ * real_sole() - like real_find(), but only where no second object has another one
+ *
+ * What libc and the libpthread of its own release both define counts as one.
+ *
+ * Context: hook; waits for a dlopen or dlclose of another thread.
+ * Return: NULL also when there are several.
+ */
+void *real_sole(const char *name);
+
+/* The row of a name. Context: signal. Return: false when there is none. */
+bool real_id(const char *name, enum hook_id *ret);
+
+/* Whose row it is. Context: signal. */
+enum hook_library real_library(enum hook_id id);
+
+/**
+ * real_is() - is @function REAL() of a libc row?
+ *
+ * Before glibc 2.34 both libc and libpthread have many of them: where REAL() is one of these, so is the
+ * other.
+ *
+ * Context: hook; waits for a dlopen or dlclose of another thread.
+ */
+bool real_is(enum hook_id id, const void *function);
 
 /**
  * real_object_symbol() - a function of one loaded object

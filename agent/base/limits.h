@@ -13,7 +13,7 @@
 #define LIMIT_PIPELINE        128       /* requests in flight on one connection */
 #define LIMIT_HEADS_PER_WRITE 128       /* request heads begun in one outgoing call */
 
-#define LIMIT_SERVER_REQUESTS 16384   /* server requests open in one process */
+#define LIMIT_SERVER_REQUESTS 16384 /* server requests open in one process */
 
 /* HTTP/1 (bytes) */
 #define LIMIT_HTTP_HEAD       (256 * 1024) /* a longer head makes the connection opaque */
@@ -24,12 +24,12 @@
 #define LIMIT_TRACESTATE      512          /* longest tracestate that we carry (W3C: at least 512) */
 #define LIMIT_BAGGAGE         8192         /* longest baggage that we carry (W3C: at least 8192) */
 #define LIMIT_INJECT          (768 + LIMIT_BAGGAGE) /* header lines that we add to one request */
-#define LIMIT_COPY_INJECT     8192         /* up to here injection copies; above it sends iovecs */
-#define LIMIT_SCRATCH_COUNT   256          /* outgoing calls with a request head under way at once */
-#define LIMIT_IOV             1024         /* iovecs of one call (IOV_MAX) */
+#define LIMIT_COPY_INJECT     8192                  /* up to here injection copies; above it sends iovecs */
+#define LIMIT_SCRATCH_COUNT   256                   /* outgoing calls with a request head under way at once */
+#define LIMIT_IOV             1024                  /* iovecs of one call (IOV_MAX) */
 
 /* FastCGI */
-#define LIMIT_FCGI_REQUESTS   64          /* requests of one connection with incomplete input */
+#define LIMIT_FCGI_REQUESTS   64           /* requests of one connection with incomplete input */
 #define LIMIT_FCGI_PARAMS     (256 * 1024) /* bytes of one request's parameters */
 #define LIMIT_FCGI_REPLY_HEAD (64 * 1024)  /* bytes of a CGI head that are looked at */
 
@@ -38,11 +38,12 @@
 #define LIMIT_DNS_CACHE 1024 /* remembered address -> name pairs, power of two */
 
 /* Hooks */
-#define LIMIT_THREAD_STARTS  65536 /* threads that were created and do not run yet */
-#define LIMIT_POOLS          256   /* pools of GLib whose jobs are followed */
-#define LIMIT_POOL_JOBS      4096  /* jobs of pools that were handed over and are not done yet */
-#define LIMIT_POPEN_STREAMS  4096  /* streams of popen() open at once that children must not get */
-#define LIMIT_REAL_OBJECTS   64 /* loaded objects that real functions are looked up in */
+#define LIMIT_THREAD_STARTS    65536 /* threads that were created and do not run yet */
+#define LIMIT_POOLS            256   /* pools of GLib whose jobs are followed */
+#define LIMIT_POOL_JOBS        4096  /* jobs of pools that were handed over and are not done yet */
+#define LIMIT_POPEN_STREAMS    4096  /* streams of popen() open at once that children must not get */
+#define LIMIT_REAL_OBJECTS     64    /* loaded objects that real functions are looked up in */
+#define LIMIT_DEEPBIND_OBJECTS 1024  /* loaded objects that are remembered once RTLD_DEEPBIND is in use */
 
 /* libcurl */
 #define LIMIT_CURL_HANDLES   8192 /* easy handles with state of ours */

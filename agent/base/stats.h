@@ -35,6 +35,8 @@
         X(PARENT_PROCESS, "parents found: the process's only request")              \
         X(PARENT_ENVIRON, "parents found: context of the process")                  \
         X(PARENT_NOTHING, "requests without a parent")                              \
+        X(DEEPBIND_LED, "pointers led to us in objects opened with RTLD_DEEPBIND")  \
+        X(DEEPBIND_LEFT, "pointers left alone there: memory is read-only")          \
         X(WAKEUPS, "wake-ups sent to the consumer")                                 \
         X(RELAY_STARTED, "relays started")                                          \
         X(RELAY_CONNECTED, "relays connected")                                      \

@@ -223,6 +223,16 @@ const struct curl_library *curl_library_for(const void *caller)
         return query.first ? query.first : &absent;
 }
 
+bool curl_library_serves(const void *caller, const char *name, const void *function)
+{
+        const struct curl_library *library = curl_library_for(caller);
+
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+                if (strcmp(rows[i].name, name) == 0)
+                        return *(void *const *)((const char *)library + rows[i].offset) == function;
+        return false;
+}
+
 static struct curl_library *holder(const void *address)
 {
         for (size_t i = 0; i < ARRAY_LEN(table.at); i++) {

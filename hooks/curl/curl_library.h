@@ -67,6 +67,14 @@ const struct curl_library *curl_library_for(const void *caller);
  */
 bool curl_library_prefer(const void *function);
 
+/**
+ * curl_library_serves() - is @function the one of its name that serves a call?
+ * @caller: the call's return address, or any other of its module's
+ *
+ * Context: hook.
+ */
+bool curl_library_serves(const void *caller, const char *name, const void *function);
+
 /* Does @address lie in a libcurl that curl_library_for() has found? Context: signal. */
 bool curl_library_has(const void *address);
 
