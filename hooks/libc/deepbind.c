@@ -48,7 +48,6 @@ struct target {
         const struct elf_object *object;
         uintptr_t relro, relro_end; /* pages that the dynamic linker made read-only; equal: none */
         bool opened;                /* and that we made writable */
-        bool loading;               /* another thread is still loading it */
 };
 
 struct relocations {
@@ -113,19 +112,19 @@ static bool protect(const struct target *target, int protection)
                         protection, 0, 0, 0) == 0;
 }
 
-/* Read-only after relocation and still writable: the dynamic linker, on another thread, has yet to protect
- * it. */
+/* Another thread's dlopen relocates what it loads, then makes it read-only, and then calls its constructors.
+ */
+static bool is_loading(const struct target *target)
+{
+        return target->relro < target->relro_end && try_write((void *)target->relro) == 0;
+}
+
 static bool make_writable(struct target *target, void *slot)
 {
-        long result;
-
-        if (target->opened && is_relro(target, slot))
-                return true;
-        result = try_write(slot);
         if (!is_relro(target, slot))
-                return result == 0;
-        target->loading = target->loading || result == 0;
-        target->opened = result == -EFAULT && protect(target, PROT_READ | PROT_WRITE);
+                return try_write(slot) == 0;
+        if (!target->opened)
+                target->opened = protect(target, PROT_READ | PROT_WRITE);
         return target->opened;
 }
 
@@ -150,7 +149,7 @@ static void lead(struct target *target, const ElfW(Rela) *relocation)
         if (make_writable(target, slot) &&
             __atomic_compare_exchange_n(slot, &function, wrapper, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
                 stat_add(STAT_DEEPBIND_LED, 1);
-        else if (!target->loading)
+        else
                 stat_add(STAT_DEEPBIND_LEFT, 1);
 }
 
@@ -171,7 +170,7 @@ static void find_relro(struct target *target)
         }
 }
 
-/* Return: false when the object has to be looked at again. */
+/* Return: false when it is too early for it. */
 static bool lead_object(const struct dl_phdr_info *info, const struct elf_object *object)
 {
         struct target target = {.info = info, .object = object};
@@ -182,12 +181,14 @@ static bool lead_object(const struct dl_phdr_info *info, const struct elf_object
         };
 
         find_relro(&target);
+        if (is_loading(&target))
+                return false;
         for (size_t i = 0; i < ARRAY_LEN(tables); i++)
                 for (size_t j = 0; tables[i].at && j < tables[i].count; j++)
                         lead(&target, &tables[i].at[j]);
         if (target.opened)
                 (void)protect(&target, PROT_READ);
-        return !target.loading;
+        return true;
 }
 
 static struct seen *seen_find(const void *identity)

@@ -137,6 +137,56 @@ START_TEST(test_real_object_symbol_with_the_old_hash_table)
 }
 END_TEST
 
+static void *send_of(const char *variable)
+{
+        void *library = dlopen(getenv(variable), RTLD_NOW | RTLD_LOCAL);
+
+        ck_assert_msg(library != NULL, "%s", dlerror());
+        return dlsym(library, "send");
+}
+
+START_TEST(test_real_is_when_libpthread_has_it_too)
+{
+        void *real = REAL(send), *other;
+
+        ck_assert(real_is(HOOK_ID_send, real));
+        ck_assert(!real_is(HOOK_ID_send, REAL(recv)));
+        ck_assert_ptr_eq(real_sole("send"), real);
+        other = send_of("OLD_PTHREAD_LIBRARY");
+        ck_assert_ptr_ne(other, real);
+        ck_assert(real_is(HOOK_ID_send, other));
+        ck_assert(!real_is(HOOK_ID_recv, other));
+        ck_assert_ptr_eq(real_sole("send"), real);
+}
+END_TEST
+
+START_TEST(test_real_is_when_a_stranger_has_it_too)
+{
+        void *real = REAL(send), *other = send_of("STRANGER_LIBRARY");
+
+        ck_assert(real_is(HOOK_ID_send, real));
+        ck_assert(!real_is(HOOK_ID_send, other));
+        ck_assert_ptr_null(real_sole("send"));
+        ck_assert_ptr_eq(real_sole("recv"), REAL(recv));
+        ck_assert_ptr_null(real_sole("no_such_function_anywhere"));
+}
+END_TEST
+
+START_TEST(test_real_id_of_every_row)
+{
+        enum hook_id id = HOOK_ID_COUNT;
+
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                ck_assert(real_id(rows[i].name, &id));
+                ck_assert_int_eq(id, rows[i].id);
+                ck_assert_int_eq(real_library(id), rows[i].library);
+        }
+        ck_assert(!real_id("", &id));
+        ck_assert(!real_id("sen", &id));
+        ck_assert(!real_id("qsort", &id));
+}
+END_TEST
+
 static int count_readable(struct dl_phdr_info *info, size_t size, void *data)
 {
         struct elf_object object;
@@ -214,8 +264,9 @@ START_TEST(test_real_substitute_fails_as_the_library_does)
 }
 END_TEST
 
-UNIT_MAIN("real", test_real_resolve_finds_what_dlsym_finds, test_real_resolve_without_start,
-          test_real_object_symbol_takes_the_default_version,
+UNIT_MAIN("real", test_real_is_when_libpthread_has_it_too, test_real_is_when_a_stranger_has_it_too,
+          test_real_id_of_every_row, test_real_resolve_finds_what_dlsym_finds,
+          test_real_resolve_without_start, test_real_object_symbol_takes_the_default_version,
           test_real_object_symbol_resolves_indirect_functions, test_real_object_symbol_when_absent,
           test_real_object_symbol_in_a_local_library, test_real_object_symbol_with_the_old_hash_table,
           test_elf_object_read_every_loaded_object, test_elf_object_read_without_tables,
