@@ -30,6 +30,7 @@ bool deepbind_on;
 struct seen {
         const void *identity; /* the object's dynamic section */
         uint32_t look;        /* number of the last look that saw it */
+        bool old;             /* was there at the first one */
 };
 
 /* Read and written only inside of dl_iterate_phdr, which holds the loader's lock. */
@@ -208,16 +209,19 @@ static struct seen *seen_find(const void *identity)
 static void seen_add(const void *identity)
 {
         if (table.count < LIMIT_DEEPBIND_OBJECTS)
-                table.at[table.count++] = (struct seen){identity, table.look};
+                table.at[table.count++] = (struct seen){identity, table.look, table.look == 1};
 }
 
-/* What the last look did not see is gone: another object may come to its place. */
+/*
+ * What the last look did not see is gone: another object may come to its place. Where any object has gone
+ * since, it may have come already: all are looked at again, but for those that were there before.
+ */
 static void begin(const struct dl_phdr_info *info)
 {
         size_t kept = 0;
 
         for (size_t i = 0; i < table.count; i++)
-                if (table.at[i].look == table.look)
+                if (table.at[i].look == table.look && (table.at[i].old || table.subs == info->dlpi_subs))
                         table.at[kept++] = table.at[i];
         table.count = kept;
         table.next = 0;
