@@ -14,7 +14,7 @@ PLUGINS = ["lazy", "now", "norelro", "pointers"]
 
 EASY = """$c = curl_init($argv[1]); curl_setopt($c, CURLOPT_RETURNTRANSFER, true);
 if (isset($argv[2])) curl_setopt($c, CURLOPT_POSTFIELDS, $argv[2]);
-var_dump(curl_exec($c), curl_getinfo($c, CURLINFO_RESPONSE_CODE), curl_error($c));"""
+var_dump(curl_exec($c), curl_getinfo($c, CURLINFO_RESPONSE_CODE), curl_errno($c));"""
 MULTI = """$m = curl_multi_init(); $all = [];
 foreach (['/a', '/b', '/c'] as $path) {
         $c = curl_init($argv[1] . $path); curl_setopt($c, CURLOPT_RETURNTRANSFER, true);
