@@ -35,9 +35,10 @@ struct seen {
 
 /* Read and written only inside of dl_iterate_phdr, which holds the loader's lock. */
 static struct {
-        unsigned long long adds, subs; /* the loader's counts at the last look */
-        uint32_t look;                 /* number of the last look; 0: none yet */
-        bool finished;                 /* it left no object for the next one */
+        LARGE_TABLE unsigned long long adds; /* the loader's counts ... */
+        unsigned long long subs;             /* ... at the last look */
+        uint32_t look;                       /* number of the last look; 0: none yet */
+        bool finished;                       /* it left no object for the next one */
         struct elf_object own;
         size_t count, next; /* next: the loader's order is nearly ours */
         struct seen at[LIMIT_DEEPBIND_OBJECTS];
