@@ -39,6 +39,7 @@ struct exchange {
         bool decided;           /* parent, ids and injection are settled */
         bool traced;            /* false: the head had a context header of its own */
         bool replaces;          /* the head's context header, which the program passes on, becomes ours */
+        bool blanks;   /* a tracestate that means nothing has left as blanks in part, or beside our context */
         _Atomic bool head_done; /* from here on what stands above and the texts do not change */
         bool request_done;
         bool is_head, is_connect;

@@ -92,7 +92,7 @@ static bool is_here(const struct out_call *call, const struct fcgi *parser, cons
 static bool is_inserted(const struct out_scratch *scratch, const struct exchange *exchange)
 {
         for (unsigned i = scratch->insert_count; i-- > 0;)
-                if (scratch->inserts[i].exchange == exchange)
+                if (!scratch->inserts[i].blank && scratch->inserts[i].exchange == exchange)
                         return true;
         return false;
 }
@@ -100,25 +100,42 @@ static bool is_inserted(const struct out_scratch *scratch, const struct exchange
 static bool is_blanked(const struct out_scratch *scratch, size_t at)
 {
         for (unsigned i = scratch->insert_count; i-- > 0;)
-                if (!scratch->inserts[i].exchange && scratch->inserts[i].at == at)
+                if (scratch->inserts[i].blank && scratch->inserts[i].at == at)
                         return true;
         return false;
 }
 
-/* See http1_out.c: a tracestate that is not our parent's makes way for blanks. */
-static void blank_stale_state(struct out_call *call, const struct exchange *exchange,
-                              const struct fcgi *parser)
+/* See http1_out.c: a tracestate that is not our parent's makes way for blanks, and once that has begun, all
+ * of it that is still to come. */
+static void blank_stale_state(struct out_call *call, struct exchange *exchange, const struct fcgi *parser)
 {
         const struct fcgi_head *head = &parser->head;
         const struct http1_span *text = &head->text[FCGI_HTTP_TRACESTATE];
-        struct insert insert = {.remove = text->len};
+        struct insert insert = {.remove = text->len, .exchange = exchange, .blank = true};
         bool parents = exchange->decision.context.tracestate.len > 0;
+        bool here = is_here(call, parser, &head->tracestate, &insert.at);
 
-        if (!(head->traceparent_count && parents) && head->tracestate_count == 1 && !text->cut && text->len &&
-            text->len <= LIMIT_TRACESTATE && parser->pair.which != FCGI_HTTP_TRACESTATE &&
-            is_here(call, parser, &head->tracestate, &insert.at) &&
+        if (exchange->blanks && !here && head->tracestate.whole) {
+                uint64_t gone = first_of(call, parser) - head->tracestate.at;
+
+                insert.at = 0;
+                insert.remove = gone < text->len ? text->len - gone : 0;
+                here = true;
+        }
+        if (!(head->traceparent_count && parents) && head->tracestate_count == 1 && !text->cut &&
+            insert.remove && text->len <= LIMIT_TRACESTATE && here &&
+            (exchange->blanks || parser->pair.which != FCGI_HTTP_TRACESTATE) &&
             !is_blanked(call->plan->scratch, insert.at))
                 inject_add(call->plan->scratch, insert);
+}
+
+void fcgi_out_rest(struct out_call *call)
+{
+        const struct fcgi *parser = &call->plan->conn->out.fcgi;
+        struct exchange *exchange = call->plan->conn->sending;
+
+        if (exchange->fcgi_id == parser->head.id && !exchange->head_done)
+                blank_stale_state(call, exchange, parser);
 }
 
 /* Where the program's own value stands whole in this call's bytes: there; else in a record of its own, where

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Outgoing HTTP/1 requests: what each head says, and where its context goes. */
+#include <stddef.h>
 #include <string.h>
 
 #include "agent/flow/out_call.h"
@@ -73,26 +74,44 @@ static void decide(struct conn *conn, struct exchange *exchange, const struct ht
 
 /*
  * A tracestate that is not our parent's makes way for blanks: a proxy passed it on from a request that came
- * without a traceparent, or is not to be trusted, and beside ours it would mean something.
+ * without a traceparent, or is not to be trusted, and beside ours it would mean something. What of it left in
+ * an earlier call may have left as blanks: then the rest of it must follow. @first: where in the head this
+ * call's bytes begin; negative: the head begins in them.
  */
-static bool blank_stale_state(struct insert *ret_insert, const struct exchange *exchange,
-                              const struct http1 *parser, size_t blank_at)
+static void blank_stale_state(struct out_scratch *scratch, struct exchange *exchange,
+                              const struct http1 *parser, ptrdiff_t first)
 {
         const struct http1_place *place = &parser->head.tracestate;
-        size_t back = parser->head_len - place->from, len = place->end - place->from;
+        ptrdiff_t from = place->from, end = place->end;
 
+        if (exchange->blanks && from < first)
+                from = first;
         if ((exchange->replaces && exchange->decision.context.tracestate.len) ||
-            parser->head.tracestate_count != 1 || len == 0 || len > LIMIT_TRACESTATE || back > blank_at)
-                return false;
-        *ret_insert = (struct insert){.at = blank_at - back, .remove = len};
-        return true;
+            parser->head.tracestate_count != 1 || from < first || end <= from ||
+            end - from > LIMIT_TRACESTATE)
+                return;
+        inject_add(scratch, (struct insert){.at = (size_t)(from - first),
+                                            .remove = (size_t)(end - from),
+                                            .exchange = exchange,
+                                            .blank = true});
+}
+
+void http1_out_rest(struct out_call *call)
+{
+        const struct out_plan *plan = call->plan;
+        const struct http1 *parser = &plan->conn->out.parser;
+
+        /* Where the blank line has come, it is done. */
+        if (plan->scratch->insert_count == 0 && !plan->conn->sending->head_done)
+                blank_stale_state(plan->scratch, plan->conn->sending, parser,
+                                  (ptrdiff_t)parser->head_len - (ptrdiff_t)plan->host_len);
 }
 
 static void insert(struct out_scratch *scratch, struct exchange *exchange, const struct http1 *parser,
                    size_t blank_at)
 {
         const struct http1_head *head = &parser->head;
-        struct insert ours = {.at = blank_at, .exchange = exchange}, blank;
+        struct insert ours = {.at = blank_at, .exchange = exchange};
 
         /* What did not leave when it was decided about may have left by now, or be another head's. */
         if (head->traceparent_count != exchange->replaces ||
@@ -104,8 +123,6 @@ static void insert(struct out_scratch *scratch, struct exchange *exchange, const
                 ours.at -= context_back(parser);
                 ours.remove = head->traceparent.end - head->traceparent.from;
         }
-        if (blank_stale_state(&blank, exchange, parser, blank_at))
-                inject_add(scratch, blank);
         inject_add(scratch, ours);
 }
 
@@ -121,6 +138,9 @@ static bool on_blank(void *ctx, struct http1 *parser, size_t at)
                 decide(conn, exchange, parser, call->base + at);
         if (exchange->traced && exchange->inject == INJECT_NONE)
                 insert(call->plan->scratch, exchange, parser, call->base + at);
+        if (exchange->traced || exchange->blanks)
+                blank_stale_state(call->plan->scratch, exchange, parser,
+                                  (ptrdiff_t)parser->head_len - (ptrdiff_t)(call->base + at));
         return true;
 }
 

@@ -81,8 +81,8 @@ static struct slice text_of(const struct insert *insert)
 {
         static const char blanks[LIMIT_TRACESTATE] = {[0 ... LIMIT_TRACESTATE - 1] = ' '};
 
-        return insert->exchange ? slice_make(insert->exchange->inject_text, insert->exchange->inject_len)
-                                : slice_make(blanks, insert->remove);
+        return insert->blank ? slice_make(blanks, insert->remove)
+                             : slice_make(insert->exchange->inject_text, insert->exchange->inject_len);
 }
 
 struct builder {
@@ -148,6 +148,17 @@ int inject_build(struct out_scratch *scratch, const struct iovec *iov, int iovcn
         return builder.count;
 }
 
+void inject_remember_blanks(struct exchange *sending, const struct out_scratch *scratch, size_t accepted)
+{
+        for (unsigned i = 0; i < scratch->insert_count; i++) {
+                const struct insert *insert = &scratch->inserts[i];
+
+                if (insert->blank && insert->exchange == sending && insert->at + insert->remove > accepted &&
+                    (insert->at < accepted || sending->inject != INJECT_NONE))
+                        sending->blanks = true;
+        }
+}
+
 void inject_done(struct exchange *exchange)
 {
         exchange->inject = INJECT_DONE;
@@ -162,7 +173,7 @@ size_t inject_share(struct conn *conn, const struct out_scratch *scratch, size_t
                 const struct insert *insert = &scratch->inserts[i];
                 struct exchange *exchange = insert->exchange;
 
-                if (!exchange) /* one byte for each of the host's */
+                if (insert->blank) /* one byte for each of the host's */
                         continue;
                 if (taken <= insert->at - at)
                         return at + taken;

@@ -8,7 +8,8 @@
 /* Text of ours goes in at @at (offset in the host's bytes of this call), for @remove bytes of the host's. */
 struct insert {
         size_t at, remove;
-        struct exchange *exchange; /* whose inject_text it is; NULL: as many blanks as are removed */
+        struct exchange *exchange; /* whose inject_text it is ... */
+        bool blank;                /* ... or as many blanks as are removed of its head */
 };
 
 /* Working memory of one outgoing call with a request head under way. */
@@ -60,6 +61,10 @@ int inject_build(struct out_scratch *scratch, const struct iovec *iov, int iovcn
  * Context: signal.
  */
 size_t inject_share(struct conn *conn, const struct out_scratch *scratch, size_t taken);
+
+/* Of the host's bytes @accepted left: what was begun with them must go on in the next call, whatever part of
+ * the head that brings. Context: signal. */
+void inject_remember_blanks(struct exchange *sending, const struct out_scratch *scratch, size_t accepted);
 
 /* The exchange's text has left to its end. Context: signal. */
 void inject_done(struct exchange *exchange);

@@ -21,5 +21,9 @@ void out_respect(struct exchange *exchange);
 /* The next bytes, or @n bytes of a body, through the connection's parser. Return: false when it is lost. */
 bool http1_out_feed(struct out_call *call, struct slice bytes);
 bool http1_out_skip(struct out_call *call, uint64_t n);
+/* All bytes of this call went through it, and its request's head is not complete: what was begun to be
+ * blanked goes on being that. */
+void http1_out_rest(struct out_call *call);
 bool fcgi_out_feed(struct out_call *call, struct slice bytes);
 bool fcgi_out_skip(struct out_call *call, uint64_t n);
+void fcgi_out_rest(struct out_call *call);

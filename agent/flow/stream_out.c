@@ -162,6 +162,8 @@ static bool plan_heads(struct out_plan *plan)
         (void)atomic_compare_exchange_strong(&conn->phase, &open, conn->fcgi ? CONN_FCGI : CONN_HTTP1);
         if (!feed(&call, plan->host_len))
                 (void)give_up(conn, STAT_OPAQUE_ERROR); /* what was planned for earlier heads stands */
+        else if (UNLIKELY(conn->sending && conn->sending->blanks))
+                conn->fcgi ? fcgi_out_rest(&call) : http1_out_rest(&call);
         if (plan->scratch->insert_count == 0)
                 return true;
         plan->iovcnt = inject_build(plan->scratch, plan->host_iov, plan->host_iovcnt, plan->host_len);
@@ -306,6 +308,8 @@ static ssize_t commit_heads(struct out_plan *plan, ssize_t n, int error)
         /* On a broken connection the requests stay as they were meant: they failed. */
         if (accepted < plan->host_len && !broken)
                 rewind_to(plan, accepted);
+        if (conn->sending)
+                inject_remember_blanks(conn->sending, scratch, accepted);
         if (scratch->sending)
                 settle(conn, scratch->sending, n > 0);
         for (unsigned i = 0; i < scratch->kept; i++)

@@ -702,16 +702,26 @@ START_TEST(test_passed_on_where_it_cannot_be_replaced)
 }
 END_TEST
 
+static const struct row stale[] = {
+        {"B1 1|P1 HTTP_TRACESTATE=o=1;" PAIRS ";HTTP_TRACEPARENT=" INCOMING "|P1|I1", "O1 \r\n|X1 0", 1},
+        {"B1 1|P1 HTTP_TRACEPARENT=" INCOMING ";" PAIRS ";HTTP_TRACESTATE=o=1;A=b|P1|I1", "O1 \r\n|X1 0", 1},
+        {"B1 1|P1 " PAIRS ";HTTP_TRACESTATE=o=1;A=b|P1|I1", "O1 \r\n|X1 0", 1},
+};
+
 /* A tracestate that is nobody's any more is blank, once, and the context is there once. */
+static void expect_blanked(struct stream *stream, const struct row *row)
+{
+        memset(memmem(stream->bytes, stream->len, "o=1", 3), ' ', 3);
+        if (stream->value_at) {
+                expect_replaced(stream, row);
+                return;
+        }
+        ck_assert_uint_eq(added(stream, ""), 1);
+        finish(row);
+}
+
 START_TEST(test_stale_tracestate_is_blank)
 {
-        static const struct row stale[] = {
-                {"B1 1|P1 HTTP_TRACESTATE=o=1;" PAIRS ";HTTP_TRACEPARENT=" INCOMING "|P1|I1", "O1 \r\n|X1 0",
-                 1},
-                {"B1 1|P1 HTTP_TRACEPARENT=" INCOMING ";" PAIRS ";HTTP_TRACESTATE=o=1;A=b|P1|I1",
-                 "O1 \r\n|X1 0", 1},
-                {"B1 1|P1 " PAIRS ";HTTP_TRACESTATE=o=1;A=b|P1|I1", "O1 \r\n|X1 0", 1},
-        };
         static struct stream stream;
 
         serve("");
@@ -723,13 +733,49 @@ START_TEST(test_stale_tracestate_is_blank)
 
                         connect_now();
                         ck_assert_int_eq(tap_net_out(FD, iov, 2, emit, &call), (ssize_t)stream.len);
-                        memset(memmem(stream.bytes, stream.len, "o=1", 3), ' ', 3);
-                        if (stream.value_at) {
-                                expect_replaced(&stream, &stale[i]);
-                                continue;
+                        expect_blanked(&stream, &stale[i]);
+                }
+}
+END_TEST
+
+START_TEST(test_stale_tracestate_in_short_writes)
+{
+        static const size_t then[] = {1, 2, 7, 60, 10000};
+        static struct stream stream;
+
+        serve("");
+        for (size_t i = 0; i < ARRAY_LEN(stale); i++)
+                for (size_t first = 1; make(&stream, stale[i].script), first < stream.len; first++)
+                        for (size_t t = 0; t < ARRAY_LEN(then); t++) {
+                                make(&stream, stale[i].script);
+                                connect_now();
+                                take_first = first;
+                                take_then = then[t];
+                                send_on(stream.bytes, stream.len);
+                                expect_blanked(&stream, &stale[i]);
                         }
-                        ck_assert_uint_eq(added(&stream, ""), 1);
-                        finish(&stale[i]);
+}
+END_TEST
+
+/* Its rest comes in two writes. */
+START_TEST(test_stale_tracestate_whose_rest_comes_in_pieces)
+{
+        static struct stream stream;
+
+        serve("");
+        for (size_t i = 0; i < ARRAY_LEN(stale); i++)
+                for (size_t gone = 1; gone < 3; gone++) {
+                        size_t first;
+
+                        make(&stream, stale[i].script);
+                        first = (size_t)((char *)memmem(stream.bytes, stream.len, "o=1", 3) - stream.bytes) +
+                                gone;
+                        connect_now();
+                        take_first = first;
+                        ck_assert_int_eq(host_send(stream.bytes, stream.len, take_little), (ssize_t)first);
+                        send_whole(stream.bytes + first, 1);
+                        send_whole(stream.bytes + first + 1, stream.len - first - 1);
+                        expect_blanked(&stream, &stale[i]);
                 }
 }
 END_TEST
@@ -769,4 +815,5 @@ UNIT_MAIN_WITH("fcgi-flow", wire_setup, test_added_in_one_write, test_added_in_t
                test_passed_on_in_two_writes, test_passed_on_in_pieces_of_one_write,
                test_passed_on_in_short_writes, test_passed_on_after_a_refused_write,
                test_passed_on_where_it_cannot_be_replaced, test_stale_tracestate_is_blank,
+               test_stale_tracestate_in_short_writes, test_stale_tracestate_whose_rest_comes_in_pieces,
                test_no_leak_of_exchanges)

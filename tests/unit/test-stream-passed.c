@@ -16,17 +16,22 @@
 static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 /* A server request that came in with @traceparent is open on this thread. */
-static uint64_t serve(const char *traceparent, struct slice baggage)
+static uint64_t serve_with(const char *traceparent, struct slice tracestate, struct slice baggage)
 {
         struct cause_arrival arrival = {
                 .method = SLICE("GET"), .target = SLICE("/served"), .sampled = true, .baggage = baggage};
         struct scope_decision decision;
 
         ck_assert(traceparent_parse(slice_str(traceparent), &arrival.incoming));
-        arrival.incoming.tracestate = SLICE("s=1");
+        arrival.incoming.tracestate = tracestate;
         scope_serve(&decision, &arrival.incoming);
         arrival.context = decision.context;
         return cause_open(&thread_state.cause, &arrival);
+}
+
+static uint64_t serve(const char *traceparent, struct slice baggage)
+{
+        return serve_with(traceparent, SLICE("s=1"), baggage);
 }
 
 /* --- one request whose context is passed on --- */
@@ -449,8 +454,101 @@ START_TEST(test_opening_when_nothing_left)
 }
 END_TEST
 
+/* --- tracestates that mean nothing beside our context --- */
+
+static const char stale[] = "o=1,other=2345";
+
+/* The wire has the whole of @request, with the context once and blanks in the tracestate's place. */
+static void expect_blanked(const char *request, size_t want_len)
+{
+        size_t state_at = (size_t)(strstr(request, stale) - request), len = strlen(stale);
+        const char *garbage = strstr(request, "garbage");
+        bool before = garbage && garbage < strstr(request, stale);
+
+        ck_assert_uint_eq(wire_len, want_len);
+        ck_assert_ptr_null(memmem(wire, wire_len, "garbage", 7));
+        ck_assert_ptr_nonnull(memmem(wire, wire_len, "\ntraceparent: 00-" TRACE, 49));
+        state_at += before ? 55 - strlen("garbage") : 0;
+        ck_assert_mem_eq(wire + state_at - strlen("tracestate: "), "tracestate: ", strlen("tracestate: "));
+        for (size_t i = 0; i < len; i++)
+                ck_assert_msg(wire[state_at + i] == ' ', "%.*s", (int)wire_len, wire);
+        ck_assert_mem_eq(wire + state_at + len, "\r\n", 2);
+        host_recv(answer);
+        ck_assert_uint_eq(told_count, 1);
+        tap_net_close(FD);
+}
+
+/* The kernel takes @first bytes, then so many at once; or the host offers the rest in pieces of that size. */
+static size_t send_in_parts(const char *request, size_t first, size_t then, bool pieces)
+{
+        size_t len = strlen(request), at;
+
+        connect_now();
+        take_first = first;
+        take_then = pieces ? len : then;
+        at = (size_t)host_send(request, len, take_little);
+        for (; pieces && at < len; at += MIN(then, len - at))
+                ck_assert_int_eq(host_send(request + at, MIN(then, len - at), take_all),
+                                 (ssize_t)MIN(then, len - at));
+        if (!pieces)
+                send_on(request + at, len - at);
+        return wire_len;
+}
+
+START_TEST(test_stale_tracestate_in_short_writes)
+{
+        static const char *const requests[] = {
+                "GET / HTTP/1.1\r\nHost: a\r\ntracestate: o=1,other=2345\r\nX: y\r\n\r\n",
+                "GET / HTTP/1.1\r\ntraceparent: garbage\r\nX: y\r\ntracestate: o=1,other=2345\r\nX: "
+                "y\r\n\r\n",
+                "GET / HTTP/1.1\r\ntracestate: o=1,other=2345\r\ntraceparent: garbage\r\nX: y\r\n\r\n",
+        };
+        static const size_t then[] = {1, 2, 5, 13, 10000};
+
+        serve_with(INCOMING, SLICE_NULL, SLICE_NULL);
+        for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+                const char *request = requests[i];
+                size_t len = send_in_parts(request, 10000, 1, false);
+
+                expect_blanked(request, len);
+                for (size_t first = 1; first < len; first++)
+                        for (size_t t = 0; t < ARRAY_LEN(then); t++) {
+                                (void)send_in_parts(request, first, then[t], false);
+                                expect_blanked(request, len);
+                        }
+        }
+}
+END_TEST
+
+/* The rest comes in other pieces than it was offered in before. */
+START_TEST(test_stale_tracestate_whose_rest_comes_in_pieces)
+{
+        static const char first[] = "GET / HTTP/1.1\r\nHost: a\r\ntracestate: o=1,other=2345\r\nX: y\r\n\r\n";
+        static const char later[] =
+                "GET / HTTP/1.1\r\ntraceparent: garbage\r\ntracestate: o=1,other=2345\r\n\r\n";
+        size_t at = (size_t)(strstr(first, stale) - first), len;
+
+        serve_with(INCOMING, SLICE_NULL, SLICE_NULL);
+        len = send_in_parts(first, 10000, 1, false);
+        expect_blanked(first, len);
+        for (size_t cut = at + 1; cut < at + strlen(stale) + 3; cut++)
+                for (size_t size = 1; size < 30; size++) {
+                        (void)send_in_parts(first, cut, size, true);
+                        expect_blanked(first, len);
+                }
+        len = send_in_parts(later, 10000, 1, false);
+        expect_blanked(later, len);
+        for (size_t cut = strlen("GET / HTTP/1.1\r\ntraceparent: ") + 55; cut < len - 2; cut++)
+                for (size_t size = 1; size < 30; size++) {
+                        (void)send_in_parts(later, cut, size, true);
+                        expect_blanked(later, len);
+                }
+}
+END_TEST
+
 UNIT_MAIN_WITH("stream-passed", wire_setup, test_passed_on_in_two_writes,
                test_passed_on_in_two_pieces_of_one_write, test_passed_on_in_short_writes,
                test_passed_on_when_ours_leaves_in_part, test_passed_on_when_the_rest_comes_in_pieces,
                test_passed_on_in_a_pipeline, test_not_passed_on_is_respected, test_garbage_is_replaced,
-               test_longest_baggage, test_sending_pays_debts, test_opening_when_nothing_left)
+               test_longest_baggage, test_sending_pays_debts, test_opening_when_nothing_left,
+               test_stale_tracestate_in_short_writes, test_stale_tracestate_whose_rest_comes_in_pieces)
