@@ -234,7 +234,7 @@ static size_t take_bytes(struct conn *conn, int fd, const struct iovec *iov, int
         now_ns = clock_mono_ns();
         conn_established(conn, now_ns);
         atomic_store_explicit(&conn->timed_out, 0, memory_order_relaxed);
-        if (tap_thread_serves)
+        if (tap_thread_serves())
                 cause_read(&thread_state.cause, owner_of(conn));
         if (conn->role == CONN_SERVER && seen)
                 return take_request(conn, fd, iov, iovcnt, n, now_ns);

@@ -41,7 +41,7 @@ static void prepare_now(void)
 {
         const struct timespec pause = {.tv_nsec = 1000000};
 
-        if (!tap_thread_serves || !process_own_memory())
+        if (!tap_thread_serves() || !process_own_memory())
                 return;
         for (unsigned i = 0; i < LOCKDOWN_WAITS; i++) {
                 home_prepare();

@@ -53,7 +53,7 @@ static void accepted(int fd)
             !family_traced(addr.ss_family) || tap_conn_option(fd, SO_TYPE) != SOCK_STREAM)
                 return;
         process_watch_forks();
-        tap_thread_serves = true;
+        tap_thread_now_serves();
         conn = serve_new((const struct sockaddr *)&addr, addr.ss_family == AF_UNIX ? 0 : len);
         if (conn && !conn_table_set(fd, conn))
                 conn_unref(conn);
@@ -61,7 +61,7 @@ static void accepted(int fd)
 
 void tap_net_listens(void)
 {
-        OBSERVE(tap_thread_serves = true);
+        OBSERVE(tap_thread_now_serves());
 }
 
 void tap_net_accepted(int fd)

@@ -3,7 +3,7 @@
 
 #include "agent/trace/cause.h"
 
-bool tap_thread_serves;
+_Atomic bool tap_thread_serves_at_all;
 
 void tap_thread_new_slice(void)
 {

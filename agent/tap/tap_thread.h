@@ -1,12 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The door between hooks and agent, for threads: their waits, and what they inherit. Laws of tap_net.h. */
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "agent/base/guard.h"
 
 /* Does this process take connections? Until it does there is nothing to be inherited. */
-extern bool tap_thread_serves __attribute__((visibility("hidden")));
+extern _Atomic bool tap_thread_serves_at_all __attribute__((visibility("hidden")));
+
+static inline bool tap_thread_serves(void)
+{
+        return atomic_load_explicit(&tap_thread_serves_at_all, memory_order_relaxed);
+}
+
+static inline void tap_thread_now_serves(void)
+{
+        atomic_store_explicit(&tap_thread_serves_at_all, true, memory_order_relaxed);
+}
 
 void tap_thread_new_slice(void);
 
@@ -16,7 +28,7 @@ void tap_thread_new_slice(void);
  */
 static inline void tap_thread_waited(void)
 {
-        if (__builtin_expect(tap_thread_serves, 0) && !thread_state.mute)
+        if (__builtin_expect(tap_thread_serves(), 0) && !thread_state.mute)
                 tap_thread_new_slice();
 }
 

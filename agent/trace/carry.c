@@ -109,6 +109,17 @@ static char *make_text(char **at, enum name name, struct slice value)
         return text;
 }
 
+/* Then it depends on the program which of them it reads. */
+static bool comes_twice(char *const *envp, enum name name)
+{
+        struct reader reader = {0};
+        unsigned count = 0;
+
+        for (char *const *entry = envp; entry && *entry; entry++)
+                count += after(&reader, *entry, names[name]) != NULL;
+        return count > 1;
+}
+
 /* What takes the place of each variable: a text, or NULL to drop it. */
 struct changes {
         bool changed[NAMES];
@@ -123,6 +134,12 @@ static void make_changes(struct changes *changes, char *at, char *const *envp, c
         *changes = (struct changes){.changed = {parent, parent}};
         changes->changed[NAME_BAGGAGE] = parent && carry->baggage.len <= LIMIT_BAGGAGE &&
                                          !is_made_by_hand(envp, NAME_BAGGAGE, carry->own_baggage);
+        /* The first one is what getenv(3) finds. */
+        if (carry->context && !parent && comes_twice(envp, NAME_PARENT)) {
+                changes->changed[NAME_PARENT] = true;
+                changes->text[NAME_PARENT] =
+                        (char *)(uintptr_t)carry_value(envp, names[NAME_PARENT]) - strlen(names[NAME_PARENT]);
+        }
         changes->changed[NAME_PROCESS] = carry->process.len || carry_value(envp, names[NAME_PROCESS]);
         if (parent) {
                 traceparent_write(header, carry->context);

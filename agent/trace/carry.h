@@ -35,7 +35,8 @@ size_t carry_room(char *const *envp);
  * @memory: carry_room(@envp) bytes, aligned for pointers; kept by the caller as long as the result
  *
  * A TRACEPARENT that is not the one of this process is the caller's choice and stays, with its TRACESTATE and
- * BAGGAGE; so does a BAGGAGE of its own. Otherwise all three are those of @carry.
+ * BAGGAGE; so does a BAGGAGE of its own. Otherwise all three are those of @carry. Of several TRACEPARENTs
+ * one is left: programs differ in which of them they read.
  *
  * Context: signal.
  * Return: the new array in @memory, its other strings the caller's; @envp itself when nothing changes.
