@@ -43,9 +43,9 @@ static long call_accept(const struct words *w)
         return fd;
 }
 
-static long call_out(struct words *w, int fd)
+static long call_out(struct words *w, int fd, int flags)
 {
-        return tap_net_tracked(fd) ? transfer_out_unseen(fd, emit_words, w) : call_real(w);
+        return tap_net_tracked(fd) ? transfer_out_unseen(fd, flags, emit_words, w) : call_real(w);
 }
 
 /* @flags: its MSG_*. Where the bytes went is known for plain buffers only. */
@@ -112,11 +112,14 @@ static long call_transfer(struct words *w)
         case SYS_write:
         case SYS_writev:
         case SYS_pwritev2:
-        case SYS_sendto:
-        case SYS_sendmsg:
-        case SYS_sendmmsg:
         case SYS_sendfile:
-                return call_out(w, (int)w->a);
+                return call_out(w, (int)w->a, 0);
+        case SYS_sendto:
+                return call_out(w, (int)w->a, (int)w->d);
+        case SYS_sendmsg:
+                return call_out(w, (int)w->a, (int)w->c);
+        case SYS_sendmmsg: /* gives a number of messages */
+                return sendmmsg((int)w->a, (struct mmsghdr *)w->b, (unsigned)w->c, (int)w->d);
         case SYS_splice:
                 return splice((int)w->a, (off64_t *)w->b, (int)w->c, (off64_t *)w->d, (size_t)w->e,
                               (unsigned)w->f);

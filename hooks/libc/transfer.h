@@ -44,11 +44,12 @@ static inline bool transfer_readable(const struct iovec *iov, int iovcnt)
         return true;
 }
 
-static inline ssize_t transfer_out_unseen(int fd, tap_emit_fn *emit, void *call)
+static inline ssize_t transfer_out_unseen(int fd, int flags, tap_emit_fn *emit, void *call)
 {
         ssize_t n = emit(call, NULL, 0);
 
-        tap_net_out_unseen(fd, n);
+        /* The last of them is urgent, and not of the stream. */
+        tap_net_out_unseen(fd, flags & MSG_OOB && n > 0 ? n - 1 : n);
         return n;
 }
 
@@ -56,7 +57,7 @@ static inline ssize_t transfer_out(int fd, const struct iovec *iov, int iovcnt, 
                                    void *call)
 {
         if (UNLIKELY(flags & TRANSFER_AS_IS || !transfer_readable(iov, iovcnt)))
-                return transfer_out_unseen(fd, emit, call);
+                return transfer_out_unseen(fd, flags, emit, call);
         return tap_net_out(fd, iov, iovcnt, emit, call);
 }
 

@@ -13,7 +13,7 @@ import pytest
 from http_spans import TRACEPARENT
 
 CLIENT = """
-import json, socket, sys
+import ctypes, json, os, socket, sys
 steps = json.loads(sys.argv[2])
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -24,6 +24,11 @@ for kind, value in steps:
     elif kind == "bytes":
         for byte in value.encode("latin-1"):
             s.send(bytes([byte]))
+    elif kind == "urgent":
+        s.send(value.encode("latin-1"), socket.MSG_OOB)
+    elif kind == "raw urgent":
+        number = {"x86_64": 44, "aarch64": 206}[os.uname().machine]  # sendto(2)
+        ctypes.CDLL(None).syscall(number, s.fileno(), value.encode("latin-1"), len(value), socket.MSG_OOB, None, 0)
     elif kind == "read":
         while got < value:
             part = s.recv(value - got)
@@ -259,6 +264,24 @@ def test_descriptors_are_passed_once(run, tmp_path):
         calls, parts, came = passed(run, path + "-plain", room() - before - part, False)
         assert (calls, b"".join(parts)) == (came, TRACEPARENT.sub(b"", stream))
     assert within
+
+
+POST = "POST /y HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n"
+URGENT = {
+    "in a head": (GET[:10], "!", GET[10:] + GET),
+    "between requests": (GET, "!", GET),
+    "in a body": (POST + "012", "34!", "56789" + GET),
+}
+
+
+@pytest.mark.parametrize("kind", ["urgent", "raw urgent"])
+@pytest.mark.parametrize("place", URGENT)
+def test_urgent_bytes(run, spans, place, kind):
+    """The last byte that is sent so is not of the stream; those before it are."""
+    before, urgent, after = URGENT[place]
+    plain, _, count = converse(run, [("send", before), (kind, urgent), ("send", after)], [(HEAD_END, OK)] * 2)
+    assert plain.decode() == before + urgent[:-1] + after
+    assert count == 2 and {span.name for span in spans(2)} <= {"GET", "POST"}
 
 
 HTTP = {
