@@ -75,8 +75,7 @@ static bool on_head(void *ctx, struct fcgi *parser, uint16_t id, size_t at)
         struct exchange *exchange = call->conn->sending;
 
         fcgi_flow_texts(exchange, &parser->head);
-        /* Of several parameters the last counts; several header fields would be one parameter. */
-        serve_arrived(call->conn, exchange, call->fd, parser->head.traceparent_count ? 1 : 0);
+        serve_arrived(call->conn, exchange, call->fd, parser->head.traceparent_count);
         call->conn->sending = NULL;
         exchange_drop(exchange);
         return true;

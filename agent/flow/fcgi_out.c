@@ -45,12 +45,19 @@ static void compose_value(struct exchange *exchange)
         exchange->inject_len = TRACEPARENT_LEN;
 }
 
-/* Is the context that the program's parameters hold one that it passes on? */
-static bool passed_on(const struct fcgi *parser, struct trace_context *ret_header)
+/* The one context that the program's parameters hold. Return: whether it is understood; several are not. */
+static bool read_header(const struct fcgi *parser, struct trace_context *ret_header)
 {
         return parser->head.traceparent_count == 1 &&
-               traceparent_parse(fcgi_text_get(parser, FCGI_HTTP_TRACEPARENT), ret_header) &&
-               cause_by_header(ret_header) != CAUSE_NONE;
+               traceparent_parse(fcgi_text_get(parser, FCGI_HTTP_TRACEPARENT), ret_header);
+}
+
+/* Is it one that it passes on? */
+static bool passed_on(const struct fcgi *parser)
+{
+        struct trace_context header;
+
+        return read_header(parser, &header) && cause_by_header(&header) != CAUSE_NONE;
 }
 
 static void decide(struct conn *conn, struct exchange *exchange, const struct fcgi *parser)
@@ -61,11 +68,12 @@ static void decide(struct conn *conn, struct exchange *exchange, const struct fc
 
         exchange->decided = true;
         exchange->replaces = parser->head.traceparent_count > 0;
-        if (exchange->replaces && !passed_on(parser, &departure.header)) {
+        (void)read_header(parser, &departure.header); /* else it stays invalid */
+        scope_decide(&exchange->decision, &departure, &exchange->carry);
+        if (exchange->replaces && out_is_foreign(&departure.header, exchange->decision.rung)) {
                 out_respect(exchange);
                 return;
         }
-        scope_decide(&exchange->decision, &departure, &exchange->carry);
         exchange->traced = true;
         if (exchange->decision.sampled)
                 home_prepare();
@@ -145,7 +153,8 @@ static void insert(struct out_call *call, struct exchange *exchange, const struc
 {
         struct insert insert = {.exchange = exchange};
 
-        if (exchange->replaces && parser->head.text[FCGI_HTTP_TRACEPARENT].len == TRACEPARENT_LEN &&
+        if (parser->head.traceparent_count == 1 &&
+            parser->head.text[FCGI_HTTP_TRACEPARENT].len == TRACEPARENT_LEN &&
             is_here(call, parser, &parser->head.traceparent, &insert.at)) {
                 insert.remove = TRACEPARENT_LEN;
                 compose_value(exchange);
@@ -227,10 +236,8 @@ static void replace_early(struct out_call *call)
 {
         struct fcgi *parser = &call->plan->conn->out.fcgi;
         struct exchange *exchange = call->plan->conn->sending;
-        struct trace_context header;
 
-        if (!exchange || call->again || parser->pair.which == FCGI_HTTP_TRACEPARENT ||
-            !passed_on(parser, &header))
+        if (!exchange || call->again || parser->pair.which == FCGI_HTTP_TRACEPARENT || !passed_on(parser))
                 return;
         if (!exchange->decided)
                 decide(call->plan->conn, exchange, parser);

@@ -41,12 +41,6 @@ static bool may_replace(const struct http1 *parser, size_t blank_at, struct trac
         return cause_by_header(ret_header) != CAUSE_NONE;
 }
 
-/* Was the context in the head made by this program itself, or by somebody that nobody knows? */
-static bool is_foreign(const struct trace_context *header, unsigned rung)
-{
-        return trace_context_valid(header) ? rung != CAUSE_BY_HEADER : rung >= CAUSE_BY_ENVIRON;
-}
-
 static void decide(struct conn *conn, struct exchange *exchange, const struct http1 *parser, size_t blank_at)
 {
         struct cause_departure departure = {.method = http1_text_get(parser, HTTP1_METHOD),
@@ -60,7 +54,7 @@ static void decide(struct conn *conn, struct exchange *exchange, const struct ht
                 return;
         }
         scope_decide(&exchange->decision, &departure, &exchange->carry);
-        if (exchange->replaces && is_foreign(&departure.header, exchange->decision.rung)) {
+        if (exchange->replaces && out_is_foreign(&departure.header, exchange->decision.rung)) {
                 out_respect(exchange);
                 return;
         }

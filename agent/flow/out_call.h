@@ -15,6 +15,13 @@ struct out_call {
 /* A request begins: the exchange that it will be. Return: NULL: the stream is lost. */
 struct exchange *out_open_exchange(struct out_call *call);
 
+/* Was the context in the head (@header; invalid: not understood) made by this program itself, or by somebody
+ * that nobody knows? */
+static inline bool out_is_foreign(const struct trace_context *header, unsigned rung)
+{
+        return trace_context_valid(header) ? rung != CAUSE_BY_HEADER : rung >= CAUSE_BY_ENVIRON;
+}
+
 /* The request goes out as it is, unrecorded. */
 void out_respect(struct exchange *exchange);
 

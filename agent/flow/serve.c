@@ -63,7 +63,8 @@ static bool on_begin(void *ctx, struct http1 *parser, size_t at, char **ret_text
 /* What the request came in with. Return: invalid ids when that is nothing, or too much, or not valid. */
 static struct trace_context read_context(struct exchange *exchange, unsigned contexts)
 {
-        struct slice state = exchange_text(exchange, HTTP1_TRACESTATE);
+        /* FastCGI's parameters come with the blanks that stood around the field. */
+        struct slice state = slice_trim(exchange_text(exchange, HTTP1_TRACESTATE));
         struct trace_context context = {.tracestate = SLICE_NULL};
 
         if (contexts != 1 || !traceparent_parse(exchange_text(exchange, HTTP1_TRACEPARENT), &context))
@@ -154,11 +155,12 @@ static bool on_blank(void *ctx, struct http1 *parser, size_t at)
 static struct trace_context decide(struct exchange *exchange, unsigned contexts)
 {
         struct trace_context incoming = read_context(exchange, contexts);
+        struct slice baggage = slice_trim(exchange_text(exchange, HTTP1_BAGGAGE));
         bool trusted = config_now.trust_inbound;
 
         scope_serve(&exchange->decision, trusted ? &incoming : NULL);
-        if (trusted && exchange_text(exchange, HTTP1_BAGGAGE).len <= LIMIT_BAGGAGE)
-                exchange->decision.baggage = exchange_text(exchange, HTTP1_BAGGAGE);
+        if (trusted && baggage.len <= LIMIT_BAGGAGE)
+                exchange->decision.baggage = baggage;
         if (is_ignored(exchange_target(exchange, LIMIT_HTTP_TARGET))) {
                 exchange->decision.sampled = false;
                 exchange->decision.context.flags &= (uint8_t)~TRACE_FLAG_SAMPLED;

@@ -74,8 +74,10 @@ struct fcgi_head {
         uint16_t id;
         uint8_t role; /* enum fcgi_role */
         bool keep_conn;
-        bool composed;              /* the text of REQUEST_URI was put together from others */
-        uint16_t traceparent_count; /* HTTP_TRACEPARENT parameters seen */
+        bool composed;               /* the text of REQUEST_URI was put together from others */
+        uint16_t traceparent_count;  /* HTTP_TRACEPARENT parameters of the last record with any: they replace
+                                        ... */
+        uint64_t traceparent_record; /* ... those of earlier ones. Where it begins */
         uint16_t tracestate_count;
         struct fcgi_place traceparent,
                 tracestate; /* of the last one's value (an empty one: after its name) */

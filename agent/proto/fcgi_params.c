@@ -72,6 +72,18 @@ static void begin_text(struct fcgi *parser, struct http1_span *span, bool goes_o
         span->len = (uint16_t)list;
 }
 
+/* Several are an error of whoever asks, as header fields are, unless somebody added a record with another. */
+static void count_traceparent(struct fcgi *parser)
+{
+        struct fcgi_head *head = &parser->head;
+
+        if (head->traceparent_record != parser->record_at)
+                head->traceparent_count = 0;
+        head->traceparent_record = parser->record_at;
+        if (head->traceparent_count < UINT16_MAX)
+                head->traceparent_count++;
+}
+
 /* The name is complete: is the value wanted, and does it fit? */
 static void begin_value(struct fcgi_cursor *cursor)
 {
@@ -87,8 +99,8 @@ static void begin_value(struct fcgi_cursor *cursor)
         pair->begun = false;
         if (which == FCGI_TEXTS)
                 return;
-        if (which == FCGI_HTTP_TRACEPARENT && parser->head.traceparent_count < UINT16_MAX)
-                parser->head.traceparent_count++;
+        if (which == FCGI_HTTP_TRACEPARENT)
+                count_traceparent(parser);
         if (which == FCGI_HTTP_TRACESTATE && parser->head.tracestate_count < UINT16_MAX)
                 parser->head.tracestate_count++;
         span = &parser->head.text[which];

@@ -89,7 +89,7 @@ def read_request(connection):
     head = connection.take_until(b"\r\n\r\n").decode("latin-1")
     line, *fields = head[:-4].split("\r\n")
     method, target, version = line.split(" ")
-    headers = [(name, value.strip()) for name, value in (f.split(":", 1) for f in fields)]
+    headers = [(name, value.removeprefix(" ")) for name, value in (f.split(":", 1) for f in fields)]
     request = Request(b"", method, target, version, headers, b"", connection.number, connection.client_port)
     if "100-continue" in request.header("Expect"):
         connection.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -685,6 +685,8 @@ START_TEST(test_passed_on_where_it_cannot_be_replaced)
                 {"B1 1|P1/50 " PAIRS ";HTTP_TRACEPARENT=" INCOMING "|P1|I1", "O1 \r\n|X1 0", 1},
                 {"B1 1|P1 " PAIRS ";HTTP_TRACEPARENT=cc-" TRACE "-bbbbbbbbbbbbbbbb-01-later|P1|I1",
                  "O1 \r\n|X1 0", 1},
+                {"B1 1|P1 " PAIRS ";HTTP_TRACEPARENT=nobody's|P1|I1", "O1 \r\n|X1 0", 1},
+                {"B1 1|P1 " PAIRS ";HTTP_TRACEPARENT=|P1|I1", "O1 \r\n|X1 0", 1},
         };
         static struct stream stream;
 

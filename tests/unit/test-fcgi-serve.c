@@ -5,6 +5,7 @@
 
 #define TRACE   "0af7651916cd43dd8448eb211c80319c"
 #define CONTEXT "00-" TRACE "-b7ad6b7169203331-01"
+#define OTHER   "00-ffffffffffffffffffffffffffffffff-b7ad6b7169203331-01"
 #define REQUEST "REQUEST_METHOD=POST;REQUEST_URI=/u?q;HTTP_TRACEPARENT=" CONTEXT ";HTTP_TRACESTATE=s=1"
 
 static char requests[65536], answers[65536];
@@ -139,9 +140,10 @@ START_TEST(test_contexts)
                 const char *params, *trace; /* NULL: one of its own */
         } rows[] = {
                 {"HTTP_TRACEPARENT=" CONTEXT, TRACE},
-                {"HTTP_TRACEPARENT=00-ffffffffffffffffffffffffffffffff-b7ad6b7169203331-01;HTTP_"
-                 "TRACEPARENT=" CONTEXT,
-                 TRACE},
+                {"HTTP_TRACEPARENT=" OTHER "|P1 HTTP_TRACEPARENT=" CONTEXT, TRACE},
+                {"HTTP_TRACEPARENT=" OTHER ";HTTP_TRACEPARENT=" OTHER "|P1 HTTP_TRACEPARENT=" CONTEXT, TRACE},
+                {"HTTP_TRACEPARENT=" OTHER ";HTTP_TRACEPARENT=" CONTEXT, NULL},
+                {"HTTP_TRACEPARENT=" CONTEXT ";HTTP_TRACEPARENT=" CONTEXT, NULL},
                 {"HTTP_TRACEPARENT=" CONTEXT ";HTTP_TRACEPARENT=x", NULL},
                 {"HTTP_TRACEPARENT=00-00000000000000000000000000000000-b7ad6b7169203331-01", NULL},
                 {"HTTP_TRACEPARENT=" CONTEXT "\r", NULL},
