@@ -7,7 +7,7 @@
 #include "agent/base/stats.h"
 #include "agent/base/sys.h"
 #include "agent/config/config.h"
-#include "agent/flow/conn.h"
+#include "agent/flow/handoff.h"
 #include "agent/ring/home.h"
 #include "agent/tap/tap_net.h"
 #include "agent/trace/process_span.h"
@@ -101,16 +101,14 @@ void lifecycle_before_fork(void)
 {
         OBSERVE({
                 process_span_show(); /* the child's span lies below it */
+                handoff_before_fork();
                 home_before_fork();
         });
 }
 
 void lifecycle_after_fork_parent(void)
 {
-        OBSERVE({
-                process_forked();
-                home_after_fork_parent();
-        });
+        OBSERVE(home_after_fork_parent());
         if (parent_ends && parent_ends == sys_gettid())
                 lifecycle_end(0);
 }
@@ -122,6 +120,7 @@ void lifecycle_after_fork_child(void)
         process_begin();
         stats_move(NULL);
         home_after_fork();
+        handoff_after_fork();
         scope_after_fork();
         if (config_now.process_span)
                 process_span_forked();
@@ -146,6 +145,7 @@ START_TEXT void lifecycle_stop(void)
         OBSERVE({
                 if (process_own_memory()) {
                         conn_table_each(conn_last_words);
+                        handoff_last_words();
                         home_at_exit();
                 }
         });

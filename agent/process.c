@@ -54,18 +54,6 @@ bool process_is_known(void)
         return sys_getpid() == own_pid;
 }
 
-static _Atomic uint32_t forks;
-
-uint32_t process_forks(void)
-{
-        return atomic_load_explicit(&forks, memory_order_relaxed);
-}
-
-void process_forked(void)
-{
-        atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
-}
-
 START_TEXT void process_begin(void)
 {
         _Atomic uint32_t *page = atomic_load_explicit(&witness, memory_order_acquire);

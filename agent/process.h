@@ -42,9 +42,5 @@ bool process_is_known(void);
  */
 void process_begin(void);
 
-/* Children that this process has had by fork, as far as the fork handlers tell. Context: signal. */
-uint32_t process_forks(void);
-void process_forked(void);
-
 /* What a child must do before anything else: set by lifecycle. */
 extern void (*process_after_fork)(void);

@@ -8,8 +8,10 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/guard.h"
+#include "agent/base/load.h"
 #include "agent/base/sys.h"
 #include "agent/flow/conn_slab.h"
+#include "agent/flow/handoff.h"
 #include "agent/flow/stream.h"
 #include "agent/flow/to_span.h"
 #include "agent/process.h"
@@ -136,22 +138,18 @@ bool conn_answer_begun(const struct conn *conn, const struct exchange *exchange)
         return conn->fcgi ? atomic_load(&exchange->claim) == CLAIM_ANSWERED : http1_busy(&conn->out.parser);
 }
 
-/* There were forks since its head was read: a handler may have it now, or what is left to be answered. */
-static bool shared_with_child(const struct exchange *exchange)
-{
-        return exchange->head_done && exchange->forks != process_forks();
-}
-
 bool conn_owes_answer(struct conn *conn)
 {
         const struct exchange *exchange = conn_queue_first(conn);
 
-        return exchange && exchange->head_done && !shared_with_child(exchange);
+        return exchange && exchange->head_done && !(exchange->shared && conn_answer_begun(conn, exchange));
 }
 
 void conn_exchange_answered(struct conn *conn, struct exchange *exchange,
                             const struct exchange_outcome *outcome)
 {
+        if (UNLIKELY(exchange->handoff))
+                (void)handoff_claim(exchange);
         to_span_exchange(conn, exchange, outcome);
         if (conn->role == CONN_SERVER)
                 cause_close(
@@ -179,28 +177,55 @@ static struct exchange_outcome served_outcome(const struct conn *conn, struct ex
                 exchange->response_minor = conn->out.parser.head.minor;
         }
         end.unanswered = !exchange->status && !outcome->incomplete;
-        if (!shared_with_child(exchange))
+        if (!exchange->shared)
                 return end;
-        if (begun)
+        /* A child may have written what is missing. */
+        if (begun || (!conn->silent && !outcome->error))
                 end.truncated = end.unanswered = false;
-        else
-                exchange->traced = false; /* the handler tells of it: no span rather than two */
+        end.incomplete |= !begun && !conn->silent && !outcome->error;
         return end;
+}
+
+/* Return: false when a child may answer it yet: it stays. */
+static bool serve_unanswered(struct conn *conn, struct exchange *exchange,
+                             const struct exchange_outcome *outcome, bool last_words)
+{
+        bool begun = conn_answer_begun(conn, exchange);
+        struct exchange_outcome end;
+
+        if (handoff_ends(exchange, begun || (last_words && !exchange->guest)) == HANDOFF_LATER)
+                return false;
+        end = served_outcome(conn, exchange, outcome);
+        conn_exchange_answered(conn, exchange, &end);
+        return true;
+}
+
+/* Return: false when there is something that stays. */
+static bool end_requests(struct conn *conn, const struct exchange_outcome *outcome, bool last_words)
+{
+        uint32_t tail = atomic_load(&conn->queue_tail);
+        bool all = true;
+
+        if (!conn_queue_first(conn))
+                return true;
+        /* What may come all the same (after SHUT_RD, from exit handlers) is nobody's answer. */
+        atomic_store_explicit(&conn->phase, CONN_OPAQUE, memory_order_release);
+        for (uint32_t at = atomic_load(&conn->queue_head); at != tail; at++) {
+                struct exchange *exchange = exchange_at(conn->queue[at % LIMIT_PIPELINE]);
+
+                if ((int32_t)(at - atomic_load(&conn->queue_head)) < 0 || exchange->done)
+                        continue; /* was over before those in front of it */
+                if (conn->role == CONN_SERVER)
+                        all &= serve_unanswered(conn, exchange, outcome, last_words);
+                else
+                        conn_exchange_answered(conn, exchange, outcome);
+        }
+        return all;
 }
 
 void conn_unanswered(struct conn *conn, const struct exchange_outcome *outcome)
 {
-        struct exchange_outcome end = *outcome;
-
-        if (!conn_queue_first(conn))
-                return;
-        /* What may come all the same (after SHUT_RD, from exit handlers) is nobody's answer. */
-        atomic_store_explicit(&conn->phase, CONN_OPAQUE, memory_order_release);
-        while (conn_queue_first(conn)) {
-                if (conn->role == CONN_SERVER)
-                        end = served_outcome(conn, conn_queue_first(conn), outcome);
-                conn_answered(conn, &end);
-        }
+        (void)end_requests(conn, outcome, true);
 }
 
 void conn_failed(struct conn *conn, int error, uint64_t now_ns)
@@ -232,16 +257,16 @@ static struct exchange_outcome outcome_now(const struct conn *conn)
         return outcome;
 }
 
-/* A server's own end of the stream may be what completes its response. */
-static void end_answers(struct conn *conn, const struct exchange_outcome *outcome)
+/* A server's own end of the stream may be what completes its response. Return: as end_requests(). */
+static bool end_answers(struct conn *conn, const struct exchange_outcome *outcome, bool last_words)
 {
         if (conn->role == CONN_SERVER && !conn->error)
                 stream_answer_eof(conn, outcome->end_ns);
-        conn_unanswered(conn, outcome);
+        return end_requests(conn, outcome, last_words);
 }
 
-/* Nobody uses the connection any more. */
-static void conn_finish(struct conn *conn)
+/* Nobody uses the connection any more. Return: false when requests of it are left to children. */
+static bool conn_finish(struct conn *conn)
 {
         struct exchange_outcome outcome = outcome_now(conn);
         enum conn_phase phase = conn_phase(conn);
@@ -250,7 +275,7 @@ static void conn_finish(struct conn *conn)
                 setup_failed(conn, 0, true, outcome.end_ns);
         else if (phase == CONN_OPEN)
                 conn_tell_setup(conn); /* ended without a word */
-        end_answers(conn, &outcome);
+        return end_answers(conn, &outcome, false);
 }
 
 void conn_last_words(struct conn *conn)
@@ -258,14 +283,16 @@ void conn_last_words(struct conn *conn)
         struct direction *answers = conn->role == CONN_SERVER ? &conn->out : &conn->in;
         struct exchange_outcome outcome = outcome_now(conn);
 
-        if (conn->generation != process_generation)
+        if (conn->generation != process_generation) {
+                handoff_leave_inherited(conn);
                 return;
+        }
         if (conn_phase(conn) == CONN_OPEN)
                 conn_tell_setup(conn);
         /* Held: another thread is reading. What it does not finish is found in shared memory. */
         if (!direction_enter(answers))
                 return;
-        end_answers(conn, &outcome);
+        (void)end_answers(conn, &outcome, true);
         direction_leave(answers);
 }
 
@@ -314,8 +341,12 @@ void conn_unref(struct conn *conn)
 {
         if (atomic_fetch_sub_explicit(&conn->refs, 1, memory_order_acq_rel) != 1)
                 return;
-        if (conn->generation == process_generation)
-                conn_finish(conn);
+        if (conn->generation != process_generation) {
+                handoff_leave_inherited(conn);
+        } else if (!conn_finish(conn)) {
+                handoff_keep(conn);
+                return;
+        }
         conn_release(conn);
 }
 

@@ -53,6 +53,8 @@ struct conn {
         bool eof;                    /* the peer ended the stream */
         bool spoke_http;             /* a request head went out whole */
         bool fcgi;                   /* FastCGI, not HTTP */
+        bool kept;                   /* server, closed: for requests that children may answer */
+        bool silent;                 /* server: no byte of a response has left that we did not see */
         _Atomic bool peeked;         /* the host looked at bytes before it took them */
         bool others;                 /* server, opaque: counted by cause_others() */
         bool tcp;
@@ -176,7 +178,7 @@ void conn_unanswered(struct conn *conn, const struct exchange_outcome *outcome);
 
 /* Server: has a response to the oldest request begun, interim ones aside? Responses' side. */
 bool conn_answer_begun(const struct conn *conn, const struct exchange *exchange);
-/* Server: a request waits for a response that only this process can have given. */
+/* Server: a request waits for a response of which we have not seen the begin. */
 bool conn_owes_answer(struct conn *conn);
 
 /* The queue. push and withdraw: outgoing side; first and pop: incoming side. */

@@ -51,10 +51,12 @@ struct exchange {
         _Atomic uint64_t request; /* server side: its number as a cause; client side: see decision */
         uint16_t fcgi_id;         /* FastCGI: its request id; 0: HTTP */
         bool https;               /* FastCGI: what the web server was asked by */
-        uint32_t forks;           /* server side: process_forks() when its head was read */
+        bool shared;              /* server side: a child was forked that has it, too ... */
+        bool guest;               /* ... and this is that child's */
 
         /* Written by the incoming side. */
-        bool done; /* told, but an older one keeps it in the queue */
+        uint64_t handoff; /* see handoff.h; HANDOFF_NONE: nobody else may tell of it */
+        bool done;        /* told, but an older one keeps it in the queue */
         struct fcgi_reply reply;
         uint16_t status;
         uint8_t response_minor;

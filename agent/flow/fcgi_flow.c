@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/base/load.h"
+#include "agent/flow/handoff.h"
 #include "agent/flow/serve.h"
 #include "agent/flow/to_span.h"
 
@@ -143,8 +144,10 @@ static bool on_status(void *ctx, struct fcgi *parser, uint16_t id, size_t at, co
         struct fcgi_call *call = ctx;
         struct exchange *exchange = claimed(call->conn, id);
 
-        if (exchange)
+        if (exchange) {
+                handoff_answers(call->conn, exchange);
                 exchange->status = reply->status;
+        }
         return true;
 }
 

@@ -11,6 +11,7 @@
 #include "agent/config/config.h"
 #include "agent/flow/fcgi_flow.h"
 #include "agent/flow/glob.h"
+#include "agent/flow/handoff_table.h"
 #include "agent/flow/to_span.h"
 #include "agent/process.h"
 #include "agent/ring/home.h"
@@ -185,7 +186,6 @@ void serve_arrived(struct conn *conn, struct exchange *exchange, int fd, unsigne
 {
         struct trace_context incoming;
 
-        exchange->forks = process_forks();
         incoming = decide(exchange, contexts);
         remember_local(conn, fd);
         open_cause(exchange, &incoming, false);
@@ -202,7 +202,6 @@ static bool on_head(void *ctx, struct http1 *parser, size_t at)
         exchange->minor = parser->head.minor;
         exchange->is_head = slice_eq(exchange_text(exchange, HTTP1_METHOD), SLICE("HEAD"));
         exchange->is_connect = parser->head.connect;
-        exchange->forks = process_forks();
         incoming = decide(exchange, parser->head.traceparent_count);
         remember_local(call->conn, call->fd);
         open_cause(exchange, &incoming, mark(call, exchange, &parser->head));
@@ -266,8 +265,8 @@ uint64_t serve_writes_for(struct conn *conn)
         return exchange ? atomic_load(&exchange->request) : CAUSE_NONE;
 }
 
-/* One that the parent read. Its numbers mean nothing here. */
-static void adopt_request(struct conn *conn, struct exchange *exchange, bool begun)
+/* One that the parent read. Its numbers mean nothing here. It is shown when it is ours to tell. */
+static void adopt_request(struct exchange *exchange)
 {
         struct trace_context incoming = {.tracestate = SLICE_NULL};
 
@@ -278,8 +277,8 @@ static void adopt_request(struct conn *conn, struct exchange *exchange, bool beg
         memcpy(incoming.trace_id, exchange->decision.context.trace_id, sizeof(incoming.trace_id));
         memcpy(incoming.span_id, exchange->decision.parent_id, sizeof(incoming.span_id));
         open_cause(exchange, &incoming, false);
-        exchange->traced = !begun; /* whoever began to answer tells of it */
-        to_span_open(conn, exchange);
+        exchange->guest = true;
+        exchange->traced = exchange->handoff != HANDOFF_NONE;
 }
 
 void serve_adopt(struct conn *conn)
@@ -289,9 +288,8 @@ void serve_adopt(struct conn *conn)
         conn_take_over(conn);
         for (uint32_t at = first; at != tail; at++) {
                 struct exchange *exchange = exchange_at(conn->queue[at % LIMIT_PIPELINE]);
-                bool oldest = at == first || conn->fcgi;
 
                 if (!exchange->done)
-                        adopt_request(conn, exchange, oldest && conn_answer_begun(conn, exchange));
+                        adopt_request(exchange);
         }
 }

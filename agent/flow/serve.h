@@ -54,8 +54,8 @@ uint64_t serve_writes_for(struct conn *conn);
 /**
  * serve_adopt() - a forked child reads or writes on a connection whose request its parent read
  *
- * The request goes on here; the parent, which will close the connection without a word, tells nothing of it.
- * A child that only closes it never gets here.
+ * The request goes on here, as a cause; who tells of it is settled by handoff.h. A child that only closes it
+ * never gets here.
  *
  * Context: hook.
  */

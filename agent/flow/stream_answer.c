@@ -3,6 +3,7 @@
  * on a server's. */
 #include "agent/base/clock.h"
 #include "agent/flow/fcgi_flow.h"
+#include "agent/flow/handoff.h"
 #include "agent/flow/stream.h"
 #include "agent/flow/to_span.h"
 
@@ -48,6 +49,7 @@ static bool on_head(void *ctx, struct http1 *parser, size_t at)
 
         if (parser->head.status >= 100 && parser->head.status < 200 && parser->head.status != 101)
                 return true;
+        handoff_answers(call->conn, exchange);
         exchange->status = parser->head.status;
         exchange->response_minor = parser->head.minor;
         if (parser->head.body == HTTP1_BODY_TUNNEL) {

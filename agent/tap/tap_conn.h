@@ -26,6 +26,9 @@ int tap_conn_option(int fd, int name);
 
 /* --- tap_serve.c: server connections --- */
 
+/* Something is about to happen on it: is it still what this process knows of it? */
+void tap_serve_look(struct conn *conn);
+
 /* As tap_net_out(); the reference to @conn is the callee's. */
 ssize_t tap_serve_out(struct conn *conn, const struct iovec *iov, int iovcnt, tap_emit_fn *emit, void *call);
 /* @n bytes left unseen; negative: none, for @error. */

@@ -130,8 +130,8 @@ static void in_begin(struct tap_in *in, int fd, int flags)
 
         if (!conn)
                 return;
-        if (conn->role == CONN_SERVER && UNLIKELY(conn->generation != process_generation))
-                serve_adopt(conn);
+        if (conn->role == CONN_SERVER)
+                tap_serve_look(conn);
         if (conn_phase(conn) == CONN_OPAQUE)
                 opaque_read(conn);
         else if (flags & MSG_PEEK || take_direction(conn, in, fd))

@@ -7,6 +7,7 @@
 #include "agent/base/guard.h"
 #include "agent/base/sys.h"
 #include "agent/config/config.h"
+#include "agent/flow/handoff.h"
 #include "agent/process.h"
 #include "agent/ring/home.h"
 #include "agent/tap/tap_thread.h"
@@ -109,10 +110,19 @@ void tap_proc_not_replaced(void)
 
 bool tap_proc_minds_children(void)
 {
-        return config_now.process_span;
+        return config_now.process_span || handoff_has_left();
+}
+
+static void child_killed(int pid, int signal)
+{
+        if (!process_own_memory())
+                return;
+        if (config_now.process_span)
+                process_span_child_ended(pid, signal);
+        handoff_look_at_left();
 }
 
 void tap_proc_child_killed(int pid, int signal)
 {
-        OBSERVE(if (process_own_memory()) process_span_child_ended(pid, signal));
+        OBSERVE(child_killed(pid, signal));
 }

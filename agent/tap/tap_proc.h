@@ -53,7 +53,7 @@ char *const *tap_proc_environ(void *memory, char *const *envp, bool replaced);
 /* exec failed: the process goes on as it is. Context: hook. */
 void tap_proc_not_replaced(void);
 
-/* Does anybody want to know how children end? One load. Context: signal. */
+/* Does anybody want to know how children end? Two loads. Context: signal. */
 bool tap_proc_minds_children(void);
 
 /* A child was killed by a signal, as wait() says. Context: hook. */

@@ -12,6 +12,7 @@
 #include "agent/base/load.h"
 #include "agent/base/sys.h"
 #include "agent/config/config.h"
+#include "agent/flow/handoff.h"
 #include "agent/flow/serve.h"
 #include "agent/flow/stream.h"
 #include "agent/process.h"
@@ -53,6 +54,8 @@ static void accepted(int fd)
             !family_traced(addr.ss_family) || tap_conn_option(fd, SO_TYPE) != SOCK_STREAM)
                 return;
         process_watch_forks();
+        if (UNLIKELY(handoff_has_left()))
+                handoff_look_at_left();
         tap_thread_now_serves();
         conn = serve_new((const struct sockaddr *)&addr, addr.ss_family == AF_UNIX ? 0 : len);
         if (conn && !conn_table_set(fd, conn))
@@ -127,8 +130,9 @@ START_TEXT void tap_net_inherited(void)
 
 /* --- responses --- */
 
-static void adopt(struct conn *conn)
+void tap_serve_look(struct conn *conn)
 {
+        handoff_look_if_any();
         if (UNLIKELY(conn->generation != process_generation))
                 serve_adopt(conn);
 }
@@ -171,7 +175,7 @@ ssize_t tap_serve_out(struct conn *conn, const struct iovec *iov, int iovcnt, ta
         ssize_t n;
 
         OBSERVE({
-                adopt(conn);
+                tap_serve_look(conn);
                 hold = tap_conn_hold(conn, &conn->out);
                 conn = NULL;
         });
@@ -206,7 +210,7 @@ static bool hung_up(int error)
 
 void tap_serve_unseen(struct conn *conn, ssize_t n, int error)
 {
-        adopt(conn);
+        tap_serve_look(conn);
         if (n < 0 && hung_up(error))
                 conn_failed(conn, error, clock_mono_ns());
         if (n < 0 || conn_phase(conn) == CONN_OPAQUE)
@@ -229,21 +233,24 @@ void tap_serve_shut(struct conn *conn)
         direction_leave(&conn->out);
 }
 
-/* More left than we saw: the host answers through stdio, or a program that it started does. */
-static bool sent_unseen(const struct conn *conn, int fd)
+/* Did more leave than we saw? Then the host answers through stdio, or a program that it started does. */
+static void look_for_unseen(struct conn *conn, int fd)
 {
         struct tcp_info info;
         socklen_t len = sizeof(info);
 
         if (sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
             len < offsetof(struct tcp_info, tcpi_bytes_retrans) + sizeof(info.tcpi_bytes_retrans))
-                return false;
-        return info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes > conn->sent;
+                return;
+        conn->silent = info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes <= conn->sent;
+        if (!conn->silent)
+                conn_opaque(conn, STAT_OPAQUE_UNSEEN);
 }
 
 void tap_serve_last_look(struct conn *conn, int fd)
 {
+        handoff_look_if_any();
         if (conn->generation == process_generation && conn->tcp && conn_speaks(conn) &&
-            conn_owes_answer(conn) && sent_unseen(conn, fd))
-                conn_opaque(conn, STAT_OPAQUE_UNSEEN);
+            conn_owes_answer(conn))
+                look_for_unseen(conn, fd);
 }

@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 
+#include "agent/base/load.h"
 #include "agent/trace/cause_table.h"
 
 /* --- what a thread owes --- */
@@ -228,11 +229,28 @@ static uint64_t none_or_unknown(const struct thread_cause *thread)
         return thread->owes_unknown || cause_table_only() != CAUSE_NONE ? CAUSE_UNKNOWN : CAUSE_NONE;
 }
 
+void (*_Atomic cause_look_again)(void);
+
+static void look_again(void)
+{
+        void (*look)(void) = atomic_load_explicit(&cause_look_again, memory_order_relaxed);
+
+        if (UNLIKELY(look != NULL))
+                look();
+}
+
+bool cause_any(void)
+{
+        return cause_table_only() != CAUSE_NONE;
+}
+
 uint64_t cause_current(const struct thread_cause *thread)
 {
-        struct owed owed = owed_by(thread);
+        struct owed owed;
         uint64_t request;
 
+        look_again();
+        owed = owed_by(thread);
         if (!owed.unsure && (is_known(request = by_debt(thread, owed)) ||
                              is_known(request = by_thread(thread)) || is_known(request = by_process())))
                 return request;
@@ -279,8 +297,10 @@ static enum cause_rung find(const struct thread_cause *thread, const struct caus
 enum cause_rung cause_find(struct thread_cause *thread, const struct cause_departure *departure,
                            uint64_t *ret_request)
 {
-        enum cause_rung rung = find(thread, departure, ret_request);
+        enum cause_rung rung;
 
+        look_again();
+        rung = find(thread, departure, ret_request);
         if (rung != CAUSE_BY_NOTHING)
                 cause_table_pass_on(*ret_request);
         if (departure->opening)

@@ -124,6 +124,12 @@ bool cause_context(uint64_t request, char *tracestate, char *baggage, struct cau
  * CAUSE_NONE. */
 uint64_t cause_by_header(const struct trace_context *header);
 
+/* Is any server request open? Context: signal. */
+bool cause_any(void);
+
+/* Asked before a question is answered, if set: are all still open? */
+extern void (*_Atomic cause_look_again)(void);
+
 /* Still open? */
 bool cause_is_open(uint64_t request);
 

@@ -7,11 +7,13 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
+#include "agent/flow/handoff.h"
 #include "tests/unit/serving.h"
 
 static void begin_child(void)
 {
         process_begin();
+        handoff_after_fork();
         scope_after_fork();
 }
 
@@ -25,8 +27,8 @@ static void shared_setup(void)
 /* As the fork handlers do. */
 static void in_child(void (*work)(void *))
 {
+        handoff_before_fork();
         ck_assert_int_eq(unit_in_child(work, NULL), 0);
-        process_forked();
 }
 
 /* --- a child has its part --- */
@@ -103,7 +105,7 @@ END_TEST
 static void answer_both(void *arg)
 {
         host_puts(ok);
-        ck_assert_int_eq(open_now, 3); /* two are the parent's */
+        ck_assert_int_eq(open_now, 2); /* the parent's */
         host_puts(ok);
         ck_assert_uint_eq(told_count, 2);
         expect_answered(&told[0], 200);

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/flow/handoff.h"
+
+#include "agent/base/clock.h"
+#include "agent/flow/handoff_table.h"
+#include "agent/flow/to_span.h"
+#include "agent/process.h"
+
+/* Where the request of a slot is in this process. Checked against the request's own name. */
+struct place {
+        _Atomic uint64_t name;
+        struct conn *_Atomic conn;
+        _Atomic uint32_t serial;
+};
+
+_Atomic uint64_t handoff_held; /* a bit per slot */
+static struct place places[HANDOFF_SLOTS];
+static _Atomic uint64_t left; /* of them: the connection is closed here */
+
+static void let_go(uint64_t name)
+{
+        uint64_t bit = 1ull << handoff_slot(name);
+
+        if (atomic_load(&places[handoff_slot(name)].name) != name)
+                return;
+        atomic_fetch_and(&left, ~bit);
+        atomic_fetch_and(&handoff_held, ~bit);
+}
+
+/* Nobody is waited for, not even this thread. */
+static bool enter(struct conn *conn)
+{
+        uint32_t seen = DIRECTION_FREE;
+
+        return atomic_compare_exchange_strong(&conn->out.busy, &seen, DIRECTION_IN_CALL);
+}
+
+/* --- fork --- */
+
+/* Another process claimed what its place was for, and this one has not seen that yet. */
+static bool is_vacant(uint64_t name)
+{
+        if (!(atomic_load(&handoff_held) >> handoff_slot(name) & 1))
+                return true;
+        (void)handoff_table_claim(name);
+        return false;
+}
+
+static void share(struct conn *conn, struct exchange *exchange, bool begun)
+{
+        uint64_t name;
+
+        if (exchange->done || !exchange->head_done)
+                return;
+        exchange->shared = true;
+        if (begun || exchange->handoff || !exchange->traced)
+                return;
+        name = handoff_table_add();
+        if (name == HANDOFF_NONE || !is_vacant(name))
+                return;
+        exchange->handoff = name;
+        atomic_store(&places[handoff_slot(name)].name, name);
+        atomic_store(&places[handoff_slot(name)].conn, conn);
+        atomic_store(&places[handoff_slot(name)].serial, conn->serial);
+        atomic_fetch_or(&handoff_held, 1ull << handoff_slot(name));
+}
+
+static void share_conn(struct conn *conn)
+{
+        uint32_t first, tail;
+
+        if (conn->role != CONN_SERVER || conn->generation != process_generation || !conn_queue_first(conn) ||
+            !enter(conn))
+                return;
+        first = atomic_load(&conn->queue_head);
+        tail = atomic_load(&conn->queue_tail);
+        for (uint32_t at = first; at != tail; at++) {
+                struct exchange *exchange = exchange_at(conn->queue[at % LIMIT_PIPELINE]);
+
+                share(conn, exchange, (at == first || conn->fcgi) && conn_answer_begun(conn, exchange));
+        }
+        direction_leave(&conn->out);
+}
+
+void handoff_before_fork(void)
+{
+        uint64_t bits;
+
+        if (!handoff_any() && !cause_any())
+                return;
+        handoff_look();
+        handoff_look_at_left();
+        conn_table_each(share_conn);
+        bits = atomic_load(&handoff_held) & ~atomic_load(&left);
+        if (bits)
+                atomic_store(&cause_look_again, handoff_look);
+        for (; bits; bits &= bits - 1)
+                handoff_table_expect(atomic_load(&places[__builtin_ctzll(bits)].name));
+}
+
+void handoff_after_fork(void)
+{
+        /* Of what its parent left, the child has no descriptor. */
+        uint64_t bits = atomic_load(&handoff_held) & ~atomic_load(&left);
+
+        atomic_store(&left, 0);
+        atomic_store(&handoff_held, bits);
+        for (; bits; bits &= bits - 1)
+                handoff_table_join(atomic_load(&places[__builtin_ctzll(bits)].name));
+}
+
+/* --- who tells --- */
+
+bool handoff_claim(struct exchange *exchange)
+{
+        uint64_t name = exchange->handoff;
+
+        if (name == HANDOFF_NONE)
+                return true;
+        exchange->handoff = HANDOFF_NONE;
+        let_go(name);
+        exchange->traced = handoff_table_claim(name);
+        return exchange->traced;
+}
+
+void handoff_answers(struct conn *conn, struct exchange *exchange)
+{
+        if (exchange->handoff == HANDOFF_NONE)
+                return;
+        if (handoff_claim(exchange))
+                to_span_open(conn, exchange);
+        else
+                to_span_dropped(exchange);
+}
+
+enum handoff_end handoff_ends(struct exchange *exchange, bool decide)
+{
+        uint64_t name = exchange->handoff;
+
+        if (name == HANDOFF_NONE)
+                return HANDOFF_OURS;
+        handoff_table_leave(name);
+        if (decide || !handoff_table_others(name))
+                return handoff_claim(exchange) ? HANDOFF_OURS : HANDOFF_THEIRS;
+        if (!exchange->guest)
+                return HANDOFF_LATER;
+        exchange->traced = false;
+        exchange->handoff = HANDOFF_NONE;
+        let_go(name);
+        return HANDOFF_THEIRS;
+}
+
+void handoff_keep(struct conn *conn)
+{
+        uint32_t tail = atomic_load(&conn->queue_tail);
+
+        conn->kept = true;
+        for (uint32_t at = atomic_load(&conn->queue_head); at != tail; at++) {
+                struct exchange *exchange = exchange_at(conn->queue[at % LIMIT_PIPELINE]);
+
+                to_span_dropped(exchange); /* a child that answers may do so long before we look again */
+                cause_close(atomic_exchange(&exchange->request, CAUSE_NONE));
+                if (exchange->handoff)
+                        atomic_fetch_or(&left, 1ull << handoff_slot(exchange->handoff));
+        }
+        atomic_store_explicit(&conn->refs, 1, memory_order_release);
+        handoff_look_at_left();
+}
+
+void handoff_leave_inherited(struct conn *conn)
+{
+        uint32_t tail = atomic_load(&conn->queue_tail);
+        struct exchange_outcome outcome = {.incomplete = true};
+
+        if (conn->role != CONN_SERVER || !handoff_any())
+                return;
+        for (uint32_t at = atomic_load(&conn->queue_head); at != tail; at++) {
+                struct exchange *exchange = exchange_at(conn->queue[at % LIMIT_PIPELINE]);
+
+                if (!exchange->handoff)
+                        continue;
+                handoff_table_leave(exchange->handoff);
+                if (handoff_table_others(exchange->handoff) || !handoff_claim(exchange))
+                        continue;
+                atomic_store(&exchange->open_slot, OPEN_NONE); /* the parent's */
+                outcome.end_ns = clock_mono_ns();
+                to_span_exchange(conn, exchange, &outcome);
+                exchange->traced = false;
+        }
+}
+
+/* --- looking again --- */
+
+static struct exchange *find(struct conn *conn, uint64_t name)
+{
+        uint32_t tail = atomic_load(&conn->queue_tail);
+
+        for (uint32_t at = atomic_load(&conn->queue_head); at != tail; at++) {
+                struct exchange *exchange = exchange_at(conn->queue[at % LIMIT_PIPELINE]);
+
+                if (exchange->handoff == name && !exchange->done)
+                        return exchange;
+        }
+        return NULL;
+}
+
+/* The request's connection with a reference and its responses' side, or NULL. */
+static struct conn *take(const struct place *place, struct exchange **ret_exchange)
+{
+        struct conn *conn = atomic_load(&place->conn);
+
+        if (!conn || !conn_ref(conn))
+                return NULL;
+        if (conn->serial == atomic_load(&place->serial) && conn->generation == process_generation &&
+            enter(conn)) {
+                *ret_exchange = find(conn, atomic_load(&place->name));
+                if (*ret_exchange)
+                        return conn;
+                direction_leave(&conn->out);
+        }
+        conn_unref(conn);
+        return NULL;
+}
+
+/* After take(). A connection that was kept for its requests goes with the last of them. */
+static void give_back(struct conn *conn)
+{
+        bool over = conn->kept && !conn_queue_first(conn);
+
+        if (over)
+                conn->kept = false;
+        direction_leave(&conn->out);
+        if (over)
+                conn_unref(conn);
+        conn_unref(conn);
+}
+
+/* It is over here: told, when it is ours and nobody's else. */
+static void end(const struct place *place)
+{
+        struct exchange *exchange;
+        struct conn *conn = take(place, &exchange);
+
+        if (!conn)
+                return;
+        conn_exchange_answered(conn, exchange,
+                               &(struct exchange_outcome){.end_ns = clock_mono_ns(), .incomplete = true});
+        give_back(conn);
+}
+
+void handoff_look(void)
+{
+        for (uint64_t bits = atomic_load(&handoff_held); bits; bits &= bits - 1) {
+                const struct place *place = &places[__builtin_ctzll(bits)];
+
+                if (!handoff_table_open(atomic_load(&place->name)))
+                        end(place);
+        }
+}
+
+void handoff_look_at_left(void)
+{
+        for (uint64_t bits = atomic_load(&left); bits; bits &= bits - 1) {
+                const struct place *place = &places[__builtin_ctzll(bits)];
+
+                if (!handoff_table_others(atomic_load(&place->name)))
+                        end(place);
+        }
+}
+
+bool handoff_has_left(void)
+{
+        return atomic_load_explicit(&left, memory_order_relaxed) != 0;
+}
+
+void handoff_last_words(void)
+{
+        for (uint64_t bits = atomic_load(&left); bits; bits &= bits - 1)
+                end(&places[__builtin_ctzll(bits)]);
+}

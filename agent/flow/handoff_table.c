@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/flow/handoff_table.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/sys.h"
+
+#define HOLDERS   8
+#define OPEN      1ull          /* of a slot's word; above it the serial */
+#define JOIN_NS   1000000000ull /* a child that has not joined by then was never born */
+#define NAME_BITS 8             /* of a name: slot + 1; above it the serial */
+
+struct slot {
+        _Atomic uint64_t word;
+        _Atomic uint64_t forked_ns;        /* CLOCK_MONOTONIC of the latest fork */
+        _Atomic uint32_t expected;         /* children that did not join yet */
+        _Atomic uint32_t owner;            /* who read the request */
+        _Atomic uint32_t holders[HOLDERS]; /* process ids, 0 = free */
+};
+
+_Static_assert(HANDOFF_SLOTS * sizeof(struct slot) <= 4096, "one page");
+_Static_assert(HANDOFF_SLOTS < 1 << NAME_BITS, "a slot fits into a name");
+
+static struct slot *_Atomic table;
+
+static struct slot *slots(void)
+{
+        struct slot *now = atomic_load_explicit(&table, memory_order_acquire), *made;
+
+        if (now)
+                return now;
+        made = sys_mmap(HANDOFF_SLOTS * sizeof(struct slot), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1);
+        if (!made || atomic_compare_exchange_strong(&table, &now, made))
+                return made;
+        (void)sys_munmap(made, HANDOFF_SLOTS * sizeof(struct slot));
+        return now;
+}
+
+static struct slot *slot_of(uint64_t name)
+{
+        return &atomic_load_explicit(&table, memory_order_acquire)[handoff_slot(name)];
+}
+
+static uint64_t open_word_of(uint64_t name)
+{
+        return (name >> NAME_BITS) << 1 | OPEN;
+}
+
+/* A zombie is gone as well: of our own children the kernel tells, without taking the host's news from it. */
+static bool lives(uint32_t pid)
+{
+        siginfo_t info = {.si_pid = 0};
+
+        if (sys_call(SYS_waitid, P_PID, pid, (long)&info, WEXITED | WNOHANG | WNOWAIT, 0, 0) == 0 &&
+            info.si_pid == (pid_t)pid)
+                return false;
+        return sys_call(SYS_kill, pid, 0, 0, 0, 0, 0) != -ESRCH;
+}
+
+/* Does anybody but @self (0: anybody) hold it? */
+static bool is_held(struct slot *slot, uint32_t self)
+{
+        if (atomic_load(&slot->expected) && clock_mono_ns() - atomic_load(&slot->forked_ns) < JOIN_NS)
+                return true;
+        for (unsigned i = 0; i < HOLDERS; i++) {
+                uint32_t pid = atomic_load(&slot->holders[i]);
+
+                if (pid && pid != self && lives(pid))
+                        return true;
+        }
+        return false;
+}
+
+/* Without room it does not count: then nobody waits for it. */
+static void hold(struct slot *slot)
+{
+        for (unsigned i = 0; i < HOLDERS; i++) {
+                uint32_t pid = atomic_load(&slot->holders[i]);
+
+                if ((!pid || !lives(pid)) &&
+                    atomic_compare_exchange_strong(&slot->holders[i], &pid, (uint32_t)sys_getpid()))
+                        return;
+        }
+}
+
+static bool take(struct slot *slot, uint64_t word)
+{
+        uint64_t next = ((word >> 1) + 1) << 1 | OPEN;
+
+        if (!atomic_compare_exchange_strong(&slot->word, &word, next))
+                return false;
+        atomic_store(&slot->expected, 0);
+        for (unsigned i = 0; i < HOLDERS; i++)
+                atomic_store(&slot->holders[i], 0);
+        atomic_store(&slot->owner, (uint32_t)sys_getpid());
+        hold(slot);
+        return true;
+}
+
+static uint64_t name_of(const struct slot *slot, unsigned index)
+{
+        return (atomic_load(&slot->word) >> 1) << NAME_BITS | (index + 1);
+}
+
+uint64_t handoff_table_add(void)
+{
+        struct slot *all = slots();
+
+        /* At first only what is free; then what nobody lives for any more. */
+        for (unsigned i = 0; all && i < 2 * HANDOFF_SLOTS; i++) {
+                struct slot *slot = &all[i % HANDOFF_SLOTS];
+                uint64_t word = atomic_load(&slot->word);
+
+                if (word & OPEN &&
+                    (i < HANDOFF_SLOTS || is_held(slot, 0) || lives(atomic_load(&slot->owner))))
+                        continue;
+                if (take(slot, word))
+                        return name_of(slot, i % HANDOFF_SLOTS);
+        }
+        return HANDOFF_NONE;
+}
+
+void handoff_table_expect(uint64_t name)
+{
+        atomic_store(&slot_of(name)->forked_ns, clock_mono_ns());
+        atomic_fetch_add(&slot_of(name)->expected, 1);
+}
+
+void handoff_table_join(uint64_t name)
+{
+        struct slot *slot = slot_of(name);
+        uint32_t expected = atomic_load(&slot->expected);
+
+        if (!handoff_table_open(name))
+                return;
+        hold(slot);
+        while (expected && !atomic_compare_exchange_weak(&slot->expected, &expected, expected - 1))
+                ;
+}
+
+void handoff_table_leave(uint64_t name)
+{
+        struct slot *slot = slot_of(name);
+
+        for (unsigned i = 0; i < HOLDERS && handoff_table_open(name); i++) {
+                uint32_t own = (uint32_t)sys_getpid();
+
+                (void)atomic_compare_exchange_strong(&slot->holders[i], &own, 0);
+        }
+}
+
+bool handoff_table_others(uint64_t name)
+{
+        return handoff_table_open(name) && is_held(slot_of(name), (uint32_t)sys_getpid());
+}
+
+bool handoff_table_open(uint64_t name)
+{
+        return atomic_load(&slot_of(name)->word) == open_word_of(name);
+}
+
+bool handoff_table_claim(uint64_t name)
+{
+        uint64_t word = open_word_of(name);
+
+        return atomic_compare_exchange_strong(&slot_of(name)->word, &word, word & ~OPEN);
+}
