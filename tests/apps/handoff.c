@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handoff PORT UPSTREAM: a server that reads a request itself and forks then; the path says who answers. One
+ * connection after the other.
+ *
+ *   /child    a child, while the parent closes the connection at once
+ *   /keep     a child; the parent waits for it and goes on with the connection
+ *   /nobody   nobody: a child has nothing to do with it and outlives the connection
+ *   /killed   nobody: a child asks UPSTREAM and is killed
+ *   /cgi      a program that a child executes, which asks UPSTREAM; the parent closes at once
+ *   /waits    the same, and the parent closes when it has ended
+ *   /fails    a child, whose program cannot be executed
+ *   /beside   the parent, after it has run a program
+ *   /system   the same by system()
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "act.h"
+#include "serve.h"
+
+static in_port_t upstream;
+static char upstream_url[64];
+
+/* What a request is done with. Return: is the connection kept? */
+struct job {
+        struct peer *peer;
+        struct request request;
+};
+
+static int ok(struct job *job)
+{
+        return serve_answer(job->peer, &job->request, 200, "done\n") && job->request.keep;
+}
+
+static void wait_for(pid_t pid)
+{
+        (void)waitpid(pid, NULL, 0);
+}
+
+static int by_child(struct job *job)
+{
+        if (fork() == 0) {
+                ok(job);
+                exit(0);
+        }
+        return 0;
+}
+
+static int by_child_and_keep(struct job *job)
+{
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                ok(job);
+                exit(0);
+        }
+        wait_for(pid);
+        return 1;
+}
+
+/* The child ends when the parent has closed the connection, and then this. */
+static int unrelated_end = -1;
+
+static int by_nobody(struct job *job)
+{
+        int pipes[2];
+        char byte;
+
+        if (pipe(pipes) == 0 && fork() == 0) {
+                close(pipes[1]);
+                (void)!read(pipes[0], &byte, 1);
+                exit(0);
+        }
+        close(pipes[0]);
+        unrelated_end = pipes[1];
+        return 0;
+}
+
+static int by_killed_child(struct job *job)
+{
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                ask_once(upstream, "/killed");
+                raise(SIGKILL);
+        }
+        return 0;
+}
+
+static pid_t run(struct job *job, const char *program)
+{
+        pid_t pid = fork();
+
+        if (pid != 0)
+                return pid;
+        dup2(job->peer->fd, STDOUT_FILENO);
+        execlp(program, program, "-si", upstream_url, NULL);
+        serve_answer(job->peer, &job->request, 500, "cannot execute\n");
+        exit(1);
+}
+
+static int by_program(struct job *job)
+{
+        (void)run(job, "curl");
+        return 0;
+}
+
+static int by_program_that_is_awaited(struct job *job)
+{
+        wait_for(run(job, "curl"));
+        return 0;
+}
+
+static int by_child_after_all(struct job *job)
+{
+        wait_for(run(job, "/nowhere/at/all"));
+        return 0;
+}
+
+static int beside_a_program(struct job *job)
+{
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                execl("/bin/true", "true", NULL);
+                _exit(1);
+        }
+        wait_for(pid);
+        return ok(job);
+}
+
+static int beside_system(struct job *job)
+{
+        return system("exit 0") == 0 && ok(job);
+}
+
+static const struct {
+        const char *path;
+        int (*play)(struct job *job);
+} routes[] = {
+        {"/child", by_child},
+        {"/keep", by_child_and_keep},
+        {"/nobody", by_nobody},
+        {"/killed", by_killed_child},
+        {"/cgi", by_program},
+        {"/waits", by_program_that_is_awaited},
+        {"/fails", by_child_after_all},
+        {"/beside", beside_a_program},
+        {"/system", beside_system},
+};
+
+static int play(struct job *job)
+{
+        for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+                if (strcmp(job->request.target, routes[i].path) == 0)
+                        return routes[i].play(job);
+        return ok(job);
+}
+
+static void serve(int fd)
+{
+        struct job job = {.peer = serve_peer(fd)};
+
+        while (job.peer && serve_head(job.peer, &job.request) && serve_body(job.peer, &job.request) && play(&job))
+                serve_next(job.peer, &job.request);
+        close(fd);
+        free(job.peer);
+        if (unrelated_end >= 0)
+                close(unrelated_end);
+        unrelated_end = -1;
+        while (waitpid(-1, NULL, 0) > 0)
+                ;
+}
+
+static volatile sig_atomic_t over;
+
+static void end(int number)
+{
+        over = 1;
+}
+
+int main(int argc, char **argv)
+{
+        struct sigaction action = {.sa_handler = end};
+        int listener, fd;
+
+        if (argc < 3)
+                return 2;
+        upstream = (in_port_t)atoi(argv[2]);
+        snprintf(upstream_url, sizeof(upstream_url), "http://127.0.0.1:%d/asked", upstream);
+        sigaction(SIGTERM, &action, NULL);
+        listener = serve_listen((in_port_t)atoi(argv[1]));
+        while (!over && (fd = accept(listener, NULL, NULL)) >= 0)
+                serve(fd);
+        return 0;
+}

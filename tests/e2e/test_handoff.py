@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests that a server reads itself, and for which it forks then: whoever answers, each is told exactly once, and whatever
+was done because of it has its parent."""
+import pytest
+
+from asking import Ask, Asker, ask_one, play
+from serving import Serving, app, site  # noqa: F401 (a fixture)
+from test_servers import FIRST, SECOND
+from traces import by_trace, check_trace, path_of
+
+PARENTS = {context.split("-")[1]: context.split("-")[2] for context in (FIRST, SECOND)}
+
+# path: the status that the client is told (None: the end), that of the span (None: no answer was seen), requests upstream
+WAYS = {
+    "/child": (200, 200, 0),
+    "/nobody": (None, None, 0),
+    "/killed": (None, None, 1),
+    "/cgi": (200, None, 1),
+    "/waits": (200, None, 1),
+    "/fails": (500, 500, 0),
+    "/beside": (200, 200, 0),
+    "/system": (200, 200, 0),
+}
+
+
+def server(origin):
+    return app("handoff", "{port}", origin.port)
+
+
+def check_traces(spans, wanted):
+    """{trace: (path of the root, status, requests upstream)}"""
+    got = {}
+    for trace, members in by_trace(spans).items():
+        root = check_trace(members, PARENTS[trace])
+        assert [span for span in members if span.kind == "SERVER"] == [root]
+        status = root.attributes.get("http.response.status_code")
+        assert bool(root.attributes.get("otel.instrument.incomplete")) == (status is None)
+        got[trace] = path_of(root), status, len(members) - 1
+    assert got == wanted
+
+
+@pytest.mark.parametrize("path", WAYS)
+def test_who_answers(run, site, origin, spans, path):
+    told, status, asked = WAYS[path]
+    with Serving(run, server(origin)) as serving:
+        with Asker(serving.port) as asker:
+            if told:
+                assert ask_one(asker, Ask("GET", path, context=FIRST), "asker").status == told
+            else:
+                asker.send(asker.bytes_of(Ask("GET", path, context=FIRST)))
+                assert asker.rest() == b""
+        play(serving.port, [[Ask("GET", "/next", context=SECOND)]])
+    wanted = {FIRST.split("-")[1]: (path, status, asked), SECOND.split("-")[1]: ("/next", 200, 0)}
+    check_traces(spans(2 + asked), wanted)
+
+
+def test_the_connection_goes_on(run, site, origin, spans):
+    """In the parent, after a child has answered on it."""
+    with Serving(run, server(origin)) as serving, Asker(serving.port) as asker:
+        for path, context in ("/keep", FIRST), ("/next", SECOND):
+            assert ask_one(asker, Ask("GET", path, context=context), path).status == 200
+    check_traces(spans(2), {FIRST.split("-")[1]: ("/keep", 200, 0), SECOND.split("-")[1]: ("/next", 200, 0)})
