@@ -2,6 +2,7 @@
 #include "agent/flow/handoff.h"
 
 #include "agent/base/clock.h"
+#include "agent/config/config.h"
 #include "agent/flow/handoff_table.h"
 #include "agent/flow/to_span.h"
 #include "agent/process.h"
@@ -27,12 +28,12 @@ static void let_go(uint64_t name)
         atomic_fetch_and(&handoff_held, ~bit);
 }
 
-/* Nobody is waited for, not even this thread. */
+/* Nobody is waited for, not even this thread; who comes meanwhile waits a little. */
 static bool enter(struct conn *conn)
 {
         uint32_t seen = DIRECTION_FREE;
 
-        return atomic_compare_exchange_strong(&conn->out.busy, &seen, DIRECTION_IN_CALL);
+        return atomic_compare_exchange_strong(&conn->out.busy, &seen, DIRECTION_SETTLING);
 }
 
 /* --- fork --- */
@@ -59,6 +60,7 @@ static void share(struct conn *conn, struct exchange *exchange, bool begun)
         if (name == HANDOFF_NONE || !is_vacant(name))
                 return;
         exchange->handoff = name;
+        handoff_table_shown(name, atomic_load(&exchange->open_slot) >= 0 && config_now.relay != RELAY_OFF);
         atomic_store(&places[handoff_slot(name)].name, name);
         atomic_store(&places[handoff_slot(name)].conn, conn);
         atomic_store(&places[handoff_slot(name)].serial, conn->serial);
@@ -158,10 +160,13 @@ void handoff_keep(struct conn *conn)
         for (uint32_t at = atomic_load(&conn->queue_head); at != tail; at++) {
                 struct exchange *exchange = exchange_at(conn->queue[at % LIMIT_PIPELINE]);
 
-                to_span_dropped(exchange); /* a child that answers may do so long before we look again */
                 cause_close(atomic_exchange(&exchange->request, CAUSE_NONE));
-                if (exchange->handoff)
-                        atomic_fetch_or(&left, 1ull << handoff_slot(exchange->handoff));
+                if (!exchange->handoff)
+                        continue;
+                /* A child that answers may do so long before we look again. */
+                to_span_dropped(exchange);
+                handoff_table_shown(exchange->handoff, false);
+                atomic_fetch_or(&left, 1ull << handoff_slot(exchange->handoff));
         }
         atomic_store_explicit(&conn->refs, 1, memory_order_release);
         handoff_look_at_left();

@@ -11,7 +11,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/sys.h"
 
-#define HOLDERS   8
+#define HOLDERS   7
 #define OPEN      1ull          /* of a slot's word; above it the serial */
 #define JOIN_NS   1000000000ull /* a child that has not joined by then was never born */
 #define NAME_BITS 8             /* of a name: slot + 1; above it the serial */
@@ -20,7 +20,8 @@ struct slot {
         _Atomic uint64_t word;
         _Atomic uint64_t forked_ns;        /* CLOCK_MONOTONIC of the latest fork */
         _Atomic uint32_t expected;         /* children that did not join yet */
-        _Atomic uint32_t owner;            /* who read the request */
+        _Atomic uint32_t owner;            /* who read the request ... */
+        _Atomic uint32_t shown;            /* ... and is told of by others when killed */
         _Atomic uint32_t holders[HOLDERS]; /* process ids, 0 = free */
 };
 
@@ -28,6 +29,7 @@ _Static_assert(HANDOFF_SLOTS * sizeof(struct slot) <= 4096, "one page");
 _Static_assert(HANDOFF_SLOTS < 1 << NAME_BITS, "a slot fits into a name");
 
 static struct slot *_Atomic table;
+static uint32_t parent; /* when this process began */
 
 static struct slot *slots(void)
 {
@@ -51,6 +53,11 @@ static struct slot *slot_of(uint64_t name)
 static uint64_t open_word_of(uint64_t name)
 {
         return (name >> NAME_BITS) << 1 | OPEN;
+}
+
+static uint32_t parent_now(void)
+{
+        return (uint32_t)sys_call(SYS_getppid, 0, 0, 0, 0, 0, 0);
 }
 
 /* A zombie is gone as well: of our own children the kernel tells, without taking the host's news from it. */
@@ -100,6 +107,7 @@ static bool take(struct slot *slot, uint64_t word)
         for (unsigned i = 0; i < HOLDERS; i++)
                 atomic_store(&slot->holders[i], 0);
         atomic_store(&slot->owner, (uint32_t)sys_getpid());
+        atomic_store(&slot->shown, 0);
         hold(slot);
         return true;
 }
@@ -127,6 +135,11 @@ uint64_t handoff_table_add(void)
         return HANDOFF_NONE;
 }
 
+void handoff_table_shown(uint64_t name, bool shown)
+{
+        atomic_store(&slot_of(name)->shown, shown);
+}
+
 void handoff_table_expect(uint64_t name)
 {
         atomic_store(&slot_of(name)->forked_ns, clock_mono_ns());
@@ -138,6 +151,7 @@ void handoff_table_join(uint64_t name)
         struct slot *slot = slot_of(name);
         uint32_t expected = atomic_load(&slot->expected);
 
+        parent = parent_now();
         if (!handoff_table_open(name))
                 return;
         hold(slot);
@@ -166,9 +180,19 @@ bool handoff_table_open(uint64_t name)
         return atomic_load(&slot_of(name)->word) == open_word_of(name);
 }
 
+/* A parent that nobody has waited for yet is gone as well. */
+static bool owner_lives(const struct slot *slot)
+{
+        uint32_t owner = atomic_load(&slot->owner);
+
+        return owner == (uint32_t)sys_getpid() || (owner == parent ? parent_now() == parent : lives(owner));
+}
+
 bool handoff_table_claim(uint64_t name)
 {
+        struct slot *slot = slot_of(name);
         uint64_t word = open_word_of(name);
+        bool told = atomic_load(&slot->shown) && !owner_lives(slot);
 
-        return atomic_compare_exchange_strong(&slot_of(name)->word, &word, word & ~OPEN);
+        return atomic_compare_exchange_strong(&slot->word, &word, word & ~OPEN) && !told;
 }

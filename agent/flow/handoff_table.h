@@ -23,6 +23,9 @@ static inline unsigned handoff_slot(uint64_t name)
  * signal. */
 uint64_t handoff_table_add(void);
 
+/* Is it told from shared memory when this process, which has it, is killed? Context: signal. */
+void handoff_table_shown(uint64_t name, bool shown);
+
 /* A child is about to be forked that will have the request as well. Context: signal. */
 void handoff_table_expect(uint64_t name);
 /* In that child. Context: signal. */
@@ -37,5 +40,6 @@ bool handoff_table_others(uint64_t name);
 /* Not claimed yet? One load. Context: signal. */
 bool handoff_table_open(uint64_t name);
 
-/* Return: true for exactly one caller in all processes. Context: signal. */
+/* Return: true for exactly one caller in all processes, or for none when whoever read it was killed and what
+ * it showed is told. Context: signal. */
 bool handoff_table_claim(uint64_t name);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What the files of the descriptors' door share; nobody else includes it. Context: hook, under the guard. */
-#include "agent/flow/conn.h"
+#include "agent/flow/handoff.h"
+#include "agent/flow/serve.h"
+#include "agent/process.h"
 #include "agent/tap/tap_net.h"
 
 /* The connection behind @fd with a reference, owned by this process; NULL: leave it alone. */
@@ -27,7 +29,12 @@ int tap_conn_option(int fd, int name);
 /* --- tap_serve.c: server connections --- */
 
 /* Something is about to happen on it: is it still what this process knows of it? */
-void tap_serve_look(struct conn *conn);
+static inline void tap_serve_look(struct conn *conn)
+{
+        handoff_look_if_any();
+        if (UNLIKELY(conn->generation != process_generation))
+                serve_adopt(conn);
+}
 
 /* As tap_net_out(); the reference to @conn is the callee's. */
 ssize_t tap_serve_out(struct conn *conn, const struct iovec *iov, int iovcnt, tap_emit_fn *emit, void *call);

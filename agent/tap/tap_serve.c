@@ -130,13 +130,6 @@ START_TEXT void tap_net_inherited(void)
 
 /* --- responses --- */
 
-void tap_serve_look(struct conn *conn)
-{
-        handoff_look_if_any();
-        if (UNLIKELY(conn->generation != process_generation))
-                serve_adopt(conn);
-}
-
 #define STATUS_AT 9 /* in "HTTP/1.1 103" */
 
 /* An interim response (but for 101) answers nothing: its request is still owed. */

@@ -144,15 +144,9 @@ static const struct {
         const char *path;
         int (*play)(struct job *job);
 } routes[] = {
-        {"/child", by_child},
-        {"/keep", by_child_and_keep},
-        {"/nobody", by_nobody},
-        {"/killed", by_killed_child},
-        {"/cgi", by_program},
-        {"/waits", by_program_that_is_awaited},
-        {"/fails", by_child_after_all},
-        {"/beside", beside_a_program},
-        {"/system", beside_system},
+        {"/child", by_child},           {"/keep", by_child_and_keep},  {"/nobody", by_nobody},
+        {"/killed", by_killed_child},   {"/cgi", by_program},          {"/waits", by_program_that_is_awaited},
+        {"/fails", by_child_after_all}, {"/beside", beside_a_program}, {"/system", beside_system},
 };
 
 static int play(struct job *job)
@@ -167,7 +161,8 @@ static void serve(int fd)
 {
         struct job job = {.peer = serve_peer(fd)};
 
-        while (job.peer && serve_head(job.peer, &job.request) && serve_body(job.peer, &job.request) && play(&job))
+        while (job.peer && serve_head(job.peer, &job.request) && serve_body(job.peer, &job.request) &&
+               play(&job))
                 serve_next(job.peer, &job.request);
         close(fd);
         free(job.peer);

@@ -3,6 +3,7 @@
  * Requests that a parent has read and its forked children may answer: whatever each of them does, and in
  * whatever order they end, exactly one tells of it.
  */
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -323,6 +324,65 @@ START_TEST(test_parent_ends_first)
 }
 END_TEST
 
+static int report; /* of a grandchild, which cannot be waited for */
+static pid_t killed;
+
+static void answer_and_report(void)
+{
+        char byte;
+
+        while (getppid() == killed) /* its files are closed before it is gone */
+                sched_yield();
+        answer();
+        byte = (char)told_count;
+        ck_assert_int_eq(write(report, &byte, 1), 1);
+}
+
+static bool closes_first;
+
+static void read_fork_and_be_killed(void)
+{
+        struct child child;
+
+        killed = getpid();
+        accept_now();
+        host_gets_text(get);
+        child = fork_for(answer_and_report);
+        await(child);
+        if (closes_first)
+                tap_net_close(FD);
+        raise(SIGKILL);
+}
+
+/* Return: what the child of a server that is killed tells. */
+static int told_by_orphan(void)
+{
+        int pipes[2], status;
+        struct child child;
+        siginfo_t info;
+        char byte = -1;
+
+        ck_assert_int_eq(pipe(pipes), 0);
+        report = pipes[1];
+        child = fork_for(read_fork_and_be_killed);
+        give_cue(child);
+        close(pipes[1]);
+        /* With the zombie still there: the orphan's cue is that its parent is gone. */
+        ck_assert_int_eq(waitid(P_PID, (id_t)child.pid, &info, WEXITED | WNOWAIT), 0);
+        ck_assert_int_eq(read(pipes[0], &byte, 1), 1);
+        close(pipes[0]);
+        ck_assert_int_eq(waitpid(child.pid, &status, 0), child.pid);
+        return byte;
+}
+
+START_TEST(test_what_a_killed_server_showed)
+{
+        ck_assert_int_eq(told_by_orphan(), 0); /* told from shared memory */
+        closes_first = true;
+        ck_assert_int_eq(told_by_orphan(), 1);
+}
+END_TEST
+
 #define ROUNDS 300
 
 /* Nobody knows who is first: one of them tells. */
@@ -428,5 +488,5 @@ UNIT_MAIN_WITH("handoff", handoff_setup, test_unrelated_child_is_gone, test_unre
                test_parent_answers_while_child_lives, test_fork_that_failed,
                test_killed_child_takes_nothing_with_it, test_child_answers_after_the_parent_closed,
                test_parent_goes_on_with_the_connection, test_child_answers_after_exec_failed,
-               test_grandchild_answers, test_parent_ends_first, test_both_at_once,
-               test_more_than_there_is_room_for, test_room_of_the_dead_is_reclaimed)
+               test_grandchild_answers, test_parent_ends_first, test_what_a_killed_server_showed,
+               test_both_at_once, test_more_than_there_is_room_for, test_room_of_the_dead_is_reclaimed)
