@@ -145,7 +145,8 @@ START_TEXT void lifecycle_stop(void)
         OBSERVE({
                 if (process_own_memory()) {
                         conn_table_each(conn_last_words);
-                        handoff_last_words();
+                        if (handoff_has_left())
+                                handoff_last_words();
                         home_at_exit();
                 }
         });

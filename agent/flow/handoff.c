@@ -14,9 +14,10 @@ struct place {
         _Atomic uint32_t serial;
 };
 
-_Atomic uint64_t handoff_held; /* a bit per slot */
+/* Read at every fork and end: on pages that are there already. */
+START_DATA _Atomic uint64_t handoff_held, handoff_left;
+
 static struct place places[HANDOFF_SLOTS];
-static _Atomic uint64_t left; /* of them: the connection is closed here */
 
 static void let_go(uint64_t name)
 {
@@ -24,7 +25,7 @@ static void let_go(uint64_t name)
 
         if (atomic_load(&places[handoff_slot(name)].name) != name)
                 return;
-        atomic_fetch_and(&left, ~bit);
+        atomic_fetch_and(&handoff_left, ~bit);
         atomic_fetch_and(&handoff_held, ~bit);
 }
 
@@ -93,7 +94,7 @@ void handoff_before_fork(void)
         handoff_look();
         handoff_look_at_left();
         conn_table_each(share_conn);
-        bits = atomic_load(&handoff_held) & ~atomic_load(&left);
+        bits = atomic_load(&handoff_held) & ~atomic_load(&handoff_left);
         if (bits)
                 atomic_store(&cause_look_again, handoff_look);
         for (; bits; bits &= bits - 1)
@@ -103,9 +104,9 @@ void handoff_before_fork(void)
 void handoff_after_fork(void)
 {
         /* Of what its parent left, the child has no descriptor. */
-        uint64_t bits = atomic_load(&handoff_held) & ~atomic_load(&left);
+        uint64_t bits = atomic_load(&handoff_held) & ~atomic_load(&handoff_left);
 
-        atomic_store(&left, 0);
+        atomic_store(&handoff_left, 0);
         atomic_store(&handoff_held, bits);
         for (; bits; bits &= bits - 1)
                 handoff_table_join(atomic_load(&places[__builtin_ctzll(bits)].name));
@@ -166,7 +167,7 @@ void handoff_keep(struct conn *conn)
                 /* A child that answers may do so long before we look again. */
                 to_span_dropped(exchange);
                 handoff_table_shown(exchange->handoff, false);
-                atomic_fetch_or(&left, 1ull << handoff_slot(exchange->handoff));
+                atomic_fetch_or(&handoff_left, 1ull << handoff_slot(exchange->handoff));
         }
         atomic_store_explicit(&conn->refs, 1, memory_order_release);
         handoff_look_at_left();
@@ -265,7 +266,7 @@ void handoff_look(void)
 
 void handoff_look_at_left(void)
 {
-        for (uint64_t bits = atomic_load(&left); bits; bits &= bits - 1) {
+        for (uint64_t bits = atomic_load(&handoff_left); bits; bits &= bits - 1) {
                 const struct place *place = &places[__builtin_ctzll(bits)];
 
                 if (!handoff_table_others(atomic_load(&place->name)))
@@ -273,13 +274,8 @@ void handoff_look_at_left(void)
         }
 }
 
-bool handoff_has_left(void)
-{
-        return atomic_load_explicit(&left, memory_order_relaxed) != 0;
-}
-
 void handoff_last_words(void)
 {
-        for (uint64_t bits = atomic_load(&left); bits; bits &= bits - 1)
+        for (uint64_t bits = atomic_load(&handoff_left); bits; bits &= bits - 1)
                 end(&places[__builtin_ctzll(bits)]);
 }

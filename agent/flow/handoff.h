@@ -17,8 +17,9 @@
 void handoff_before_fork(void);
 void handoff_after_fork(void);
 
-/* Requests that this process shares. */
-extern _Atomic uint64_t handoff_held;
+/* Requests that this process shares, a bit for each slot; of them, those whose connections are closed here.
+ */
+extern _Atomic uint64_t handoff_held, handoff_left;
 
 static inline bool handoff_any(void)
 {
@@ -39,7 +40,10 @@ static inline void handoff_look_if_any(void)
  * told. Context: signal. */
 void handoff_look_at_left(void);
 /* Are there such? Context: signal. */
-bool handoff_has_left(void);
+static inline bool handoff_has_left(void)
+{
+        return atomic_load_explicit(&handoff_left, memory_order_relaxed) != 0;
+}
 
 /* The process is about to end: they are told as they are. Context: signal. */
 void handoff_last_words(void);
