@@ -423,7 +423,7 @@ static void read_many(unsigned count)
                 struct tap_in in;
 
                 ck_assert(conn_table_set(FIRST_FD + (int)i, serve_new(NULL, 0)));
-                tap_net_in_begin(&in, FIRST_FD + (int)i);
+                tap_net_in_begin(&in, FIRST_FD + (int)i, 0);
                 tap_net_in_end(&in, &iov, 1, (ssize_t)strlen(get), 0, strlen(get));
         }
 }
