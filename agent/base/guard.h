@@ -27,9 +27,12 @@ struct thread_cause {
         bool touched_several; /* more than one request in this slice, or an unknown one */
         bool serves_others;   /* has read what may be requests of a protocol that we do not follow */
         bool called;          /* it made a request since it inherited one */
+        bool job;             /* it is inside a job, which @inherited and nobody else handed to it */
+        bool handed_several;  /* handed over in this slice: more than one */
         uint64_t touched;     /* the one request touched in this slice */
         uint64_t head;        /* the last whose head was read in this slice */
         uint64_t inherited;   /* the one that the thread's creator worked for */
+        uint64_t handed;      /* read in this slice, and handed over to another thread or a later turn */
 };
 
 #define THREAD_SENDS 2

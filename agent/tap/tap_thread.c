@@ -10,11 +10,11 @@ void tap_thread_new_slice(void)
         OBSERVE(cause_waited(&thread_state.cause));
 }
 
-uint64_t tap_thread_request(void)
+uint64_t tap_thread_hand_over(void)
 {
         uint64_t request = CAUSE_NONE;
 
-        OBSERVE(request = cause_current(&thread_state.cause));
+        OBSERVE(request = cause_hand_over(&thread_state.cause));
         return request;
 }
 
@@ -26,15 +26,13 @@ void tap_thread_begin(uint64_t request)
         });
 }
 
-uint64_t tap_thread_enter(uint64_t request)
+void tap_thread_enter(uint64_t request, struct thread_cause *ret_before)
 {
-        uint64_t before = thread_state.cause.inherited;
-
-        tap_thread_begin(request);
-        return before;
+        *ret_before = thread_state.cause;
+        OBSERVE(cause_enter(&thread_state.cause, request, ret_before));
 }
 
-void tap_thread_leave(uint64_t before)
+void tap_thread_leave(const struct thread_cause *before)
 {
-        tap_thread_begin(before);
+        OBSERVE(cause_leave(&thread_state.cause, before));
 }

@@ -32,13 +32,12 @@ static inline void tap_thread_waited(void)
                 tap_thread_new_slice();
 }
 
-/* The server request that this thread works for, to be handed to a thread or a job that it starts. */
-uint64_t tap_thread_request(void);
+/* The server request that this thread works for is handed to a thread or a job that it starts. */
+uint64_t tap_thread_hand_over(void);
 
 /* The thread begins with what its creator handed to it. */
 void tap_thread_begin(uint64_t request);
 
-/* Around a job that was handed to a pool: works for @request; back to what was before (the return value of
- * enter). */
-uint64_t tap_thread_enter(uint64_t request);
-void tap_thread_leave(uint64_t before);
+/* Around a job that was handed to a pool: works for @request; back to what was before. */
+void tap_thread_enter(uint64_t request, struct thread_cause *ret_before);
+void tap_thread_leave(const struct thread_cause *before);

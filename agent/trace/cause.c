@@ -14,16 +14,31 @@ struct owed {
         bool unsure;   /* several, or an unknown one */
 };
 
-static struct owed owed_by(const struct thread_cause *thread)
+static void add_owed(struct owed *owed, uint64_t request)
+{
+        if (!cause_table_has(request))
+                return;
+        owed->unsure |= owed->only != CAUSE_NONE && owed->only != request;
+        owed->only = request;
+}
+
+/* What was read and neither written for nor handed over. */
+static struct owed owed_afresh(const struct thread_cause *thread)
 {
         struct owed owed = {.only = CAUSE_NONE, .unsure = thread->owes_unknown};
 
-        for (unsigned i = 0; i < thread->debt_count; i++) {
-                if (!cause_table_has(thread->debts[i]))
-                        continue;
-                owed.unsure |= owed.only != CAUSE_NONE;
-                owed.only = thread->debts[i];
-        }
+        for (unsigned i = 0; i < thread->debt_count; i++)
+                add_owed(&owed, thread->debts[i]);
+        return owed;
+}
+
+/* Who hands a request over may still call for it. */
+static struct owed owed_by(const struct thread_cause *thread)
+{
+        struct owed owed = owed_afresh(thread);
+
+        owed.unsure |= thread->handed_several;
+        add_owed(&owed, thread->handed);
         return owed;
 }
 
@@ -37,7 +52,7 @@ static void prune(struct thread_cause *thread)
         thread->debt_count = (uint8_t)kept;
 }
 
-static bool owes(const struct thread_cause *thread, uint64_t request)
+static bool is_listed(const struct thread_cause *thread, uint64_t request)
 {
         for (unsigned i = 0; i < thread->debt_count; i++)
                 if (thread->debts[i] == request)
@@ -45,9 +60,14 @@ static bool owes(const struct thread_cause *thread, uint64_t request)
         return false;
 }
 
+static bool owes(const struct thread_cause *thread, uint64_t request)
+{
+        return thread->handed_several || thread->handed == request || is_listed(thread, request);
+}
+
 static void owe(struct thread_cause *thread, uint64_t request)
 {
-        if (owes(thread, request))
+        if (is_listed(thread, request))
                 return;
         if (thread->debt_count == THREAD_DEBTS)
                 prune(thread);
@@ -65,6 +85,8 @@ static void pay(struct thread_cause *thread, uint64_t request)
                 if (thread->debts[i] != request)
                         thread->debts[kept++] = thread->debts[i];
         thread->debt_count = (uint8_t)kept;
+        if (thread->handed == request && !thread->handed_several)
+                thread->handed = CAUSE_NONE;
 }
 
 static void touch(struct thread_cause *thread, uint64_t request)
@@ -75,12 +97,47 @@ static void touch(struct thread_cause *thread, uint64_t request)
                 thread->touched = request;
 }
 
+/* A slice of a job's begins as if its request had just been read. */
+static void owe_job(struct thread_cause *thread)
+{
+        if (!cause_table_has(thread->inherited))
+                return;
+        owe(thread, thread->inherited);
+        thread->touched = thread->head = thread->inherited;
+}
+
 void cause_waited(struct thread_cause *thread)
 {
         thread->slice++;
         thread->debt_count = 0;
         thread->owes_unknown = thread->unknown_fresh = thread->touched_several = false;
-        thread->touched = thread->head = CAUSE_NONE;
+        thread->handed_several = false;
+        thread->touched = thread->head = thread->handed = CAUSE_NONE;
+        if (thread->job)
+                owe_job(thread);
+}
+
+void cause_enter(struct thread_cause *thread, uint64_t request, struct thread_cause *ret_before)
+{
+        *ret_before = *thread;
+        *thread = (struct thread_cause){
+                .key = thread->key,
+                .slice = thread->slice,
+                .serves_others = thread->serves_others,
+                .inherited = request,
+                .job = request != CAUSE_NONE,
+        };
+        cause_waited(thread);
+}
+
+void cause_leave(struct thread_cause *thread, const struct thread_cause *before)
+{
+        const struct thread_cause inside = *thread;
+
+        *thread = *before;
+        thread->key = inside.key;
+        thread->slice = inside.slice + 1;
+        thread->serves_others |= inside.serves_others;
 }
 
 void cause_read(struct thread_cause *thread, uint64_t owner)
@@ -190,23 +247,34 @@ static uint64_t by_debt(const struct thread_cause *thread, struct owed owed)
         return cause_table_has(thread->head) ? thread->head : CAUSE_NONE;
 }
 
-static uint64_t by_process(void)
+/* A job is for the request that it was handed over for, whatever else there is; of one that is over, for
+ * none. */
+static uint64_t by_process(const struct thread_cause *thread)
 {
-        uint64_t only = cause_table_only();
+        uint64_t only = thread->job ? CAUSE_NONE : cause_table_only();
 
         return only != CAUSE_NONE && has_others() ? CAUSE_UNKNOWN : only;
 }
 
+static uint64_t by_target(const struct thread_cause *thread, const struct cause_departure *departure)
+{
+        uint64_t request = cause_table_by_target(departure->method, departure->target);
+
+        return thread->job && is_known(thread->inherited) && request != thread->inherited ? CAUSE_NONE
+                                                                                          : request;
+}
+
 static uint64_t by_thread(const struct thread_cause *thread)
 {
-        uint64_t own = thread->key ? cause_table_by_thread(thread->key) : CAUSE_NONE;
+        uint64_t own = thread->key && !thread->job ? cause_table_by_thread(thread->key) : CAUSE_NONE;
 
         if (own != CAUSE_NONE && thread->serves_others && has_others())
                 return CAUSE_UNKNOWN;
         if (own != CAUSE_NONE || !cause_table_has(thread->inherited))
                 return own;
         /* A thread of a pool belongs to its first job only, and does not say when that is over. */
-        return !thread->called || by_process() == thread->inherited ? thread->inherited : CAUSE_NONE;
+        return thread->job || !thread->called || by_process(thread) == thread->inherited ? thread->inherited
+                                                                                         : CAUSE_NONE;
 }
 
 /* What the opening of the connection says of its first request. */
@@ -252,9 +320,22 @@ uint64_t cause_current(const struct thread_cause *thread)
         look_again();
         owed = owed_by(thread);
         if (!owed.unsure && (is_known(request = by_debt(thread, owed)) ||
-                             is_known(request = by_thread(thread)) || is_known(request = by_process())))
+                             is_known(request = by_thread(thread)) || is_known(request = by_process(thread))))
                 return request;
         return none_or_unknown(thread);
+}
+
+uint64_t cause_hand_over(struct thread_cause *thread)
+{
+        struct owed owed = owed_afresh(thread);
+        uint64_t request = owed.unsure || owed.only == CAUSE_NONE ? cause_current(thread) : owed.only;
+
+        if (!is_listed(thread, request))
+                return request;
+        pay(thread, request);
+        thread->handed_several |= thread->handed != CAUSE_NONE && cause_table_has(thread->handed);
+        thread->handed = request;
+        return request;
 }
 
 void cause_connect(struct thread_cause *thread, struct cause_opening *ret_opening)
@@ -284,11 +365,11 @@ static enum cause_rung find(const struct thread_cause *thread, const struct caus
                 return CAUSE_BY_OPENING;
         if (sure && is_known(*ret_request = by_debt(thread, owed)))
                 return CAUSE_BY_DEBT;
-        if (is_known(*ret_request = cause_table_by_target(departure->method, departure->target)))
+        if (is_known(*ret_request = by_target(thread, departure)))
                 return CAUSE_BY_TARGET;
         if (sure && is_known(*ret_request = by_thread(thread)))
                 return CAUSE_BY_THREAD;
-        if (sure && is_known(*ret_request = by_process()))
+        if (sure && is_known(*ret_request = by_process(thread)))
                 return CAUSE_BY_PROCESS;
         *ret_request = none_or_unknown(thread);
         return CAUSE_BY_NOTHING;

@@ -79,13 +79,14 @@ void cause_waited(struct thread_cause *thread);
 void cause_read(struct thread_cause *thread, uint64_t owner);
 void cause_wrote(struct thread_cause *thread, uint64_t owner);
 
-/* Bytes were read on a connection that we do not understand: with @asks a client's, which may ask for anything;
- * else an answer, to the thread's only request if it has no more than that. */
+/* Bytes were read on a connection that we do not understand: with @asks a client's, which may ask for
+ * anything; else an answer, to the thread's only request if it has no more than that. */
 void cause_read_opaque(struct thread_cause *thread, bool asks);
 
 /*
- * A connection begins, or is over, on which clients may ask for what we cannot read. While there is one, a request
- * that is the only open one of the process, or of a thread that reads such connections, may not be the only one.
+ * A connection begins, or is over, on which clients may ask for what we cannot read. While there is one, a
+ * request that is the only open one of the process, or of a thread that reads such connections, may not be
+ * the only one.
  */
 void cause_others(bool begins);
 
@@ -105,9 +106,24 @@ void cause_connect(struct thread_cause *thread, struct cause_opening *ret_openin
 enum cause_rung cause_find(struct thread_cause *thread, const struct cause_departure *departure,
                            uint64_t *ret_request);
 
-/* The request that this thread works for, by rungs 4, 6 and 7, without consuming anything: for threads and
- * processes that it starts. CAUSE_NONE or CAUSE_UNKNOWN as above. */
+/* The request that this thread works for, by rungs 4, 6 and 7, without consuming anything: for processes that
+ * it starts. CAUSE_NONE or CAUSE_UNKNOWN as above. */
 uint64_t cause_current(const struct thread_cause *thread);
+
+/*
+ * The same for a thread or a job that it starts. A loop that reads several requests in one slice hands each
+ * over before it reads the next: of what was read, that which was not handed over yet. For calls of the
+ * thread's own nothing is settled by that. A request that is listed as a debt becomes a handed one.
+ */
+uint64_t cause_hand_over(struct thread_cause *thread);
+
+/*
+ * Around a job that was handed over for @request: what the thread does is for that request and no other,
+ * until *ret_before, which the caller keeps, is put back. The job of CAUSE_UNKNOWN may be anybody's;
+ * CAUSE_NONE: it is nobody's that we know.
+ */
+void cause_enter(struct thread_cause *thread, uint64_t request, struct thread_cause *ret_before);
+void cause_leave(struct thread_cause *thread, const struct thread_cause *before);
 
 /**
  * cause_context() - copy what a request's children need

@@ -22,7 +22,7 @@ static struct slab starts = SLAB_INIT(sizeof(struct start), 64, LIMIT_THREAD_STA
 /* Return: NULL when there is nothing to hand over. */
 static struct start *start_new(void *arg)
 {
-        uint64_t request = tap_thread_request();
+        uint64_t request = tap_thread_hand_over();
         uint32_t index;
         struct start *start = request ? slab_alloc(&starts, &index) : NULL;
 

@@ -37,7 +37,7 @@ static struct job *place(uintptr_t key, unsigned probe)
 /* Return: to be published with job_publish(); NULL when there is nothing to hand over, or no room. */
 static struct job *job_new(uintptr_t key, const void *owner)
 {
-        uint64_t request = tap_thread_request();
+        uint64_t request = tap_thread_hand_over();
 
         for (unsigned i = 0; request != CAUSE_NONE && i < PROBES; i++) {
                 struct job *job = place(key, i);
@@ -104,10 +104,11 @@ static uint64_t glib_take(const struct glib_pool *pool, void *data)
 static void glib_run(void *data, void *user_data)
 {
         struct glib_pool *pool = user_data;
-        uint64_t before = tap_thread_enter(glib_take(pool, data));
+        struct thread_cause before;
 
+        tap_thread_enter(glib_take(pool, data), &before);
         pool->func(data, pool->user_data);
-        tap_thread_leave(before);
+        tap_thread_leave(&before);
 }
 
 /* --- libuv: a request's address is its name until its second callback --- */
@@ -115,28 +116,28 @@ static void glib_run(void *data, void *user_data)
 static void uv_work(struct uv_work_s *req)
 {
         struct job *job = job_find((uintptr_t)req, uv_work);
-        uint64_t before;
+        struct thread_cause before;
 
         if (!job)
                 return; /* cannot be: it is kept until uv_after() */
-        before = tap_thread_enter(job->request);
+        tap_thread_enter(job->request, &before);
         job->uv_work(req);
-        tap_thread_leave(before);
+        tap_thread_leave(&before);
 }
 
 static void uv_after(struct uv_work_s *req, int status)
 {
         struct job *job = job_find((uintptr_t)req, uv_work);
         void (*after)(struct uv_work_s *, int) = job ? job->uv_after : NULL;
-        uint64_t before;
+        struct thread_cause before;
 
         if (!job)
                 return;
-        before = tap_thread_enter(job->request);
+        tap_thread_enter(job->request, &before);
         job_drop(job); /* @req may be used again at once */
         if (after)
                 after(req, status);
-        tap_thread_leave(before);
+        tap_thread_leave(&before);
 }
 
 /* --- libevent: a callback once, later --- */
@@ -146,11 +147,12 @@ static void event_run(int fd, short events, void *arg)
         struct job *job = arg;
         void (*callback)(int, short, void *) = job->event_callback;
         void *host_arg = job->event_arg;
-        uint64_t before = tap_thread_enter(job->request);
+        struct thread_cause before;
 
+        tap_thread_enter(job->request, &before);
         job_drop(job);
         callback(fd, events, host_arg);
-        tap_thread_leave(before);
+        tap_thread_leave(&before);
 }
 
 /* --- the wrappers. A library may be unloaded and come back elsewhere, so each call looks for it --- */

@@ -48,17 +48,21 @@ class Seen:
     target: str
 
 
-def press(run, site, proxy, *how, env=None):
-    """The load through the proxy. Return: what the server behind saw."""
-    backend = app("backend", "{port}", DEPTH)
+def press(run, plan, *how, env=None, count=COUNT, at_once=AT_ONCE, depth=DEPTH):
+    """The load through what plan says of the port behind. Return: what the server behind saw."""
+    backend = app("backend", "{port}", depth)
     with Serving(run, backend, instrumented=False) as behind:
-        with Serving(run, PROXIES[proxy](site, behind.port), {**QUEUE, **(env or {})}) as front:
-            result = run([APPS / "load", front.port, COUNT, AT_ONCE, *how], instrumented=False, timeout=120)
-            assert result.behaviour == (f"{COUNT} answered\n".encode(), b"", 0)
+        with Serving(run, plan(behind.port), {**QUEUE, **(env or {})}) as front:
+            result = run([APPS / "load", front.port, count, at_once, *how], instrumented=False, timeout=120)
+            assert result.behaviour == (f"{count} answered\n".encode(), b"", 0)
         behind.stop(signal.SIGTERM)
         seen = [Seen(*line.split(" ")) for line in behind.said().decode().splitlines()]
-    assert len(seen) == COUNT and len({one.agent for one in seen}) == COUNT
+    assert len(seen) == count and len({one.agent for one in seen}) == count
     return seen
+
+
+def press_proxy(run, site, proxy, *how, env=None):
+    return press(run, lambda port: PROXIES[proxy](site, port), *how, env=env)
 
 
 def judge(spans, seen):
@@ -66,7 +70,7 @@ def judge(spans, seen):
     servers = {span.span_id: span for span in spans if span.kind == "SERVER"}
     clients = {span.traceparent: span for span in spans if span.kind == "CLIENT"}
     verdicts = Counter()
-    assert len(servers) == len({span.attributes["user_agent.original"] for span in servers.values()}) == COUNT
+    assert len(servers) == len({span.attributes["user_agent.original"] for span in servers.values()}) == len(seen)
     for one in seen:
         client = clients.pop(one.context)  # exactly one header, and it is our span's
         assert path_of(client) == one.target
@@ -84,7 +88,7 @@ def judge(spans, seen):
 @pytest.mark.parametrize("context", ["with contexts", "without"])
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_each_call_under_its_request(run, site, spans, proxy, context):
-    seen = press(run, site, proxy, *(["context"] if context == "with contexts" else []))
+    seen = press_proxy(run, site, proxy, *(["context"] if context == "with contexts" else []))
     got = spans(2 * COUNT)
     verdicts = judge(got, seen)
     print(proxy, context, dict(verdicts))
@@ -96,7 +100,7 @@ def test_each_call_under_its_request(run, site, spans, proxy, context):
 
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_equal_targets_and_nothing_is_guessed(run, site, spans, proxy):
-    seen = press(run, site, proxy, "same")
+    seen = press_proxy(run, site, proxy, "same")
     verdicts = judge(spans(2 * COUNT), seen)
     print(proxy, dict(verdicts))
     assert verdicts["wrong"] == 0, verdicts
@@ -105,6 +109,6 @@ def test_equal_targets_and_nothing_is_guessed(run, site, spans, proxy):
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_marked_requests_are_all_right(run, site, spans, proxy):
     """The proxy is shown a context that it passes on: exact, also where all targets are equal."""
-    seen = press(run, site, proxy, "same", env=MARK)
+    seen = press_proxy(run, site, proxy, "same", env=MARK)
     verdicts = judge(spans(2 * COUNT), seen)
     assert verdicts == {"right": COUNT}
