@@ -106,20 +106,25 @@ static bool all_seen(const struct conn *conn, int fd)
                info.tcpi_bytes_received == conn->received + (unsigned)waiting + has_ended(info.tcpi_state);
 }
 
+/* The direction is taken: by a call that was left for good, or waits until this one is over? */
+__attribute__((noinline)) static bool take_over(struct conn *conn, uint32_t thread, int fd)
+{
+        if (!direction_take_over(&conn->in, thread))
+                return false;
+        if (all_seen(conn, fd))
+                return true;
+        conn_opaque(conn, STAT_OPAQUE_UNSEEN);
+        direction_leave(&conn->in);
+        return false;
+}
+
 /* The incoming direction for the call that @in names. */
-static bool take_direction(struct conn *conn, const struct tap_in *in, int fd)
+static inline bool take_direction(struct conn *conn, const struct tap_in *in, int fd)
 {
         uint32_t thread = abandoned_thread();
 
-        if (UNLIKELY(!direction_enter_by(&conn->in, thread))) {
-                if (!direction_take_over(&conn->in, thread))
-                        return false;
-                if (!all_seen(conn, fd)) {
-                        conn_opaque(conn, STAT_OPAQUE_UNSEEN);
-                        direction_leave(&conn->in);
-                        return false;
-                }
-        }
+        if (UNLIKELY(!direction_enter_by(&conn->in, thread)) && !take_over(conn, thread, fd))
+                return false;
         atomic_store_explicit(&conn->reader, in, memory_order_relaxed);
         return true;
 }
@@ -247,32 +252,41 @@ static size_t take_bytes(struct conn *conn, int fd, const struct iovec *iov, int
         return 0;
 }
 
+/* A call gave none: for @error, at the end of the stream, or because none was @wanted. */
+__attribute__((noinline)) static void no_bytes(struct conn *conn, ssize_t n, size_t wanted, int error)
+{
+        uint64_t now_ns;
+
+        if ((n < 0 && tap_conn_may_go_on(error)) || (n == 0 && wanted == 0))
+                return;
+        now_ns = clock_mono_ns();
+        if (n < 0) {
+                conn_failed(conn, error, now_ns);
+                return;
+        }
+        conn_established(conn, now_ns);
+        end_of_stream(conn, now_ns);
+}
+
 /* Return: as tap_net_in_end(). */
 static ssize_t in_end(struct conn *conn, int fd, const struct iovec *iov, int iovcnt, ssize_t n, int flags,
                       size_t wanted, int error)
 {
-        if ((n < 0 && tap_conn_may_go_on(error)) || (n == 0 && wanted == 0))
-                return n;
-        if (n < 0) {
-                conn_failed(conn, error, clock_mono_ns());
+        if (n <= 0) {
+                no_bytes(conn, n, wanted, error);
                 return n;
         }
-        if (n > 0) {
-                conn->received += (uint64_t)n;
-                return n + (ssize_t)take_bytes(conn, fd, iov, iovcnt, (size_t)n, flags);
-        }
-        conn_established(conn, clock_mono_ns());
-        end_of_stream(conn, clock_mono_ns());
-        return 0;
+        conn->received += (uint64_t)n;
+        return n + (ssize_t)take_bytes(conn, fd, iov, iovcnt, (size_t)n, flags);
 }
 
 /* A look at what is there. Whoever is reading meanwhile sees the end for himself. */
-static void look_end(struct conn *conn, ssize_t n, size_t wanted, int error)
+__attribute__((noinline)) static void look_end(struct conn *conn, ssize_t n, size_t wanted, int error)
 {
         if (n > 0) {
                 atomic_store_explicit(&conn->peeked, true, memory_order_relaxed);
         } else if (n < 0 || direction_enter(&conn->in)) {
-                (void)in_end(conn, -1, NULL, 0, n, 0, wanted, error);
+                no_bytes(conn, n, wanted, error);
                 if (n == 0)
                         direction_leave(&conn->in);
         }
