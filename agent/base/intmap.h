@@ -21,7 +21,7 @@ struct intmap {
         _Atomic uint32_t reach; /* farthest from its home that a key was ever put */
 };
 
-#define INTMAP_DEFINE(name, slot_count)                     \
+#define INTMAP_DEFINE(name, slot_count)                                 \
         static LARGE_TABLE struct intmap_slot name##_slots[slot_count]; \
         static struct intmap name = {(slot_count), name##_slots}
 

@@ -15,6 +15,13 @@
 
 #define LIMIT_SERVER_REQUESTS 16384 /* server requests open in one process */
 
+/* What connections and requests take only while they need it */
+#define LIMIT_HTTP_PARSERS 65536 /* HTTP messages under way */
+#define LIMIT_FCGI_PARSERS 16384 /* directions of FastCGI connections */
+#define LIMIT_ROOMS        65536 /* texts of up to 128 bytes, and of up to 512 */
+#define LIMIT_ROOMS_MEDIUM 32768 /* of up to 2 KiB */
+#define LIMIT_ROOMS_LARGE  8192  /* of up to 9 KiB, and of up to LIMIT_HTTP_TEXT */
+
 /* HTTP/1 (bytes) */
 #define LIMIT_HTTP_HEAD       (256 * 1024) /* a longer head makes the connection opaque */
 #define LIMIT_HTTP_METHOD     32           /* longest method that we take for one */

@@ -1,99 +1,161 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/base/slab.h"
 
-#include <stddef.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
+#include "agent/base/load.h"
 #include "agent/base/sys.h"
 
-#define LINK_MASK 0xffffffffull /* index + 1 of the first free object */
-#define TAG_ONE   (1ull << 32)
-
-/*
- * Two threads may look at the same free object: the slower one reads a link that the new owner has
- * overwritten by then. It never uses it, because the tag of the list's head has changed; the
- * memory is still there, because chunks are never unmapped.
- */
-__attribute__((noinline, no_sanitize("thread"))) static uint64_t read_link(const void *object)
+static bool set_add(struct slab_chunk_set *set, uint32_t number)
 {
-        return *(const volatile uint64_t *)object & LINK_MASK;
+        uint64_t bit = 1ull << number % 64;
+
+        return !(atomic_fetch_or(&set->words[number / 64], bit) & bit);
 }
 
-static void *take_free(struct slab *slab, uint32_t *ret_index)
+static bool set_remove(struct slab_chunk_set *set, uint32_t number)
 {
-        uint64_t head = atomic_load_explicit(&slab->free_head, memory_order_acquire);
+        uint64_t bit = 1ull << number % 64;
 
-        while (head & LINK_MASK) {
-                uint32_t index = (uint32_t)(head & LINK_MASK) - 1;
-                uint64_t *object = slab_at(slab, index);
-                uint64_t next = ((head & ~LINK_MASK) + TAG_ONE) | read_link(object);
+        return atomic_fetch_and(&set->words[number / 64], ~bit) & bit;
+}
 
-                if (atomic_compare_exchange_weak_explicit(&slab->free_head, &head, next, memory_order_acquire,
-                                                          memory_order_acquire)) {
-                        *object = 0;
-                        *ret_index = index;
-                        return object;
+static size_t chunk_len(const struct slab *slab)
+{
+        return (size_t)slab->object_size << slab->shift;
+}
+
+/* --- chunks without an object in use --- */
+
+__attribute__((noinline)) static void stop_resting(struct slab *slab, uint32_t number)
+{
+        if (set_remove(&slab->resting, number))
+                atomic_fetch_sub_explicit(&slab->resting_count, 1, memory_order_relaxed);
+}
+
+/* While all its objects are taken nobody else touches them, but for a reader of a stale pointer. */
+static void give_back(struct slab *slab, uint32_t number)
+{
+        struct slab_chunk *chunk = &slab->chunks[number];
+        uint64_t used = 0;
+
+        if (!atomic_compare_exchange_strong(&chunk->used, &used, slab->all))
+                return;
+        stop_resting(slab, number);
+        (void)sys_call(SYS_madvise, (long)chunk->memory, (long)chunk_len(slab), MADV_DONTNEED, 0, 0, 0);
+        atomic_store(&chunk->used, 0);
+        (void)set_add(&slab->some, number); /* whoever took the last one may have looked meanwhile */
+}
+
+static void give_back_last(struct slab *slab)
+{
+        for (uint32_t i = ARRAY_LEN(slab->resting.words); i-- > 0;) {
+                uint64_t word = atomic_load_explicit(&slab->resting.words[i], memory_order_relaxed);
+
+                if (word) {
+                        give_back(slab, i * 64 + 63 - (uint32_t)__builtin_clzll(word));
+                        return;
                 }
         }
-        return NULL;
 }
 
-/* The chunk is there afterwards, made by us or by a faster thread; NULL where nothing can be mapped. */
-static unsigned char *ensure_chunk(struct slab *slab, uint32_t number)
+__attribute__((noinline)) static void rest(struct slab *slab, uint32_t number)
 {
-        const size_t len = (size_t)slab->chunk_objects * slab->object_size;
-        unsigned char *chunk = atomic_load_explicit(&slab->chunks[number], memory_order_acquire);
-        unsigned char *fresh;
+        int32_t count = atomic_load_explicit(&slab->resting_count, memory_order_relaxed);
 
-        if (chunk)
-                return chunk;
-        fresh = sys_mmap(len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-        if (!fresh)
-                return NULL;
-        if (atomic_compare_exchange_strong_explicit(&slab->chunks[number], &chunk, fresh,
-                                                    memory_order_acq_rel, memory_order_acquire))
-                return fresh;
-        sys_munmap(fresh, len);
-        return chunk;
+        if (set_add(&slab->resting, number))
+                count = atomic_fetch_add_explicit(&slab->resting_count, 1, memory_order_relaxed) + 1;
+        if (atomic_load(
+                    &slab->chunks[number].used)) /* taken from since, by somebody who did not see the mark */
+                stop_resting(slab, number);
+        else if (count > (int32_t)slab->kept)
+                give_back_last(slab);
 }
 
-static void *make_fresh(struct slab *slab, uint32_t *ret_index)
+/* --- objects --- */
+
+/* The chunk's last free one was taken. Looked at once more: one may have been freed before we say that. */
+__attribute__((noinline)) static void forget_some(struct slab *slab, uint32_t number)
 {
-        uint32_t index = atomic_load_explicit(&slab->made, memory_order_relaxed);
+        if (set_remove(&slab->some, number) && atomic_load(&slab->chunks[number].used) != slab->all)
+                (void)set_add(&slab->some, number);
+}
+
+static inline bool take(struct slab *slab, uint32_t number, uint32_t *ret_index)
+{
+        struct slab_chunk *chunk = &slab->chunks[number];
+        uint64_t used = atomic_load_explicit(&chunk->used, memory_order_relaxed);
+        uint64_t bit;
 
         do {
-                if (index >= slab->count_max || index / slab->chunk_objects >= SLAB_CHUNKS_MAX)
-                        return NULL;
-                /* Mapped before the number is taken: a failure leaves no hole in the numbers. */
-                if (!ensure_chunk(slab, index / slab->chunk_objects))
-                        return NULL;
-        } while (!atomic_compare_exchange_weak_explicit(&slab->made, &index, index + 1, memory_order_relaxed,
-                                                        memory_order_relaxed));
-        *ret_index = index;
-        return slab_at(slab, index);
+                bit = ~used & (used + 1);
+                if (!(bit & slab->all))
+                        return false;
+        } while (!atomic_compare_exchange_weak(&chunk->used, &used, used | bit));
+        if (UNLIKELY((used | bit) == slab->all))
+                forget_some(slab, number);
+        if (UNLIKELY(!used && number >= slab->kept))
+                stop_resting(slab, number);
+        *ret_index = (number << slab->shift) + (uint32_t)__builtin_ctzll(bit);
+        return true;
+}
+
+static bool take_lowest(struct slab *slab, uint32_t *ret_index)
+{
+        uint32_t made = atomic_load_explicit(&slab->made, memory_order_acquire);
+
+        for (uint32_t first = 0; first < made; first += 64) {
+                uint64_t word = atomic_load(&slab->some.words[first / 64]);
+
+                for (; word; word &= word - 1)
+                        if (take(slab, first + (uint32_t)__builtin_ctzll(word), ret_index))
+                                return true;
+        }
+        return false;
+}
+
+/* One more chunk, made by us or by a faster thread. Return: false at the cap, and where nothing can be
+ * mapped. */
+static bool make_chunk(struct slab *slab)
+{
+        uint32_t number = atomic_load_explicit(&slab->made, memory_order_acquire);
+        unsigned char *memory = NULL, *fresh;
+
+        if (number >= slab->chunks_max)
+                return false;
+        if (!atomic_load_explicit(&slab->chunks[number].memory, memory_order_acquire)) {
+                fresh = sys_mmap(chunk_len(slab), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+                if (!fresh)
+                        return false;
+                if (!atomic_compare_exchange_strong(&slab->chunks[number].memory, &memory, fresh))
+                        sys_munmap(fresh, chunk_len(slab));
+        }
+        (void)set_add(&slab->some, number);
+        (void)atomic_compare_exchange_strong(&slab->made, &number, number + 1);
+        return true;
 }
 
 void *slab_alloc(struct slab *slab, uint32_t *ret_index)
 {
-        uint32_t index = SLAB_NONE;
-        void *object = take_free(slab, &index);
+        uint32_t index;
 
-        if (!object)
-                object = make_fresh(slab, &index);
-        if (object && ret_index)
+        while (!take_lowest(slab, &index))
+                if (!make_chunk(slab))
+                        return NULL;
+        if (ret_index)
                 *ret_index = index;
-        return object;
+        return slab_at(slab, index);
 }
 
 void slab_free(struct slab *slab, uint32_t index)
 {
-        uint64_t *object = slab_at(slab, index);
-        uint64_t head = atomic_load_explicit(&slab->free_head, memory_order_relaxed);
-        uint64_t next;
+        uint32_t number = index >> slab->shift;
+        uint64_t bit = 1ull << (index & ((1u << slab->shift) - 1));
+        uint64_t used = atomic_fetch_and(&slab->chunks[number].used, ~bit);
 
-        do {
-                *object = head & LINK_MASK;
-                next = ((head & ~LINK_MASK) + TAG_ONE) | (index + 1);
-        } while (!atomic_compare_exchange_weak_explicit(&slab->free_head, &head, next, memory_order_release,
-                                                        memory_order_relaxed));
+        if (UNLIKELY(used == slab->all))
+                (void)set_add(&slab->some, number);
+        if (UNLIKELY(used == bit && number >= slab->kept))
+                rest(slab, number);
 }

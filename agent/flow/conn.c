@@ -18,7 +18,9 @@
 
 #define PER_CHUNK 64
 
-struct slab conn_slab = SLAB_INIT(sizeof(struct conn), PER_CHUNK, LIMIT_CONNECTIONS);
+SLAB_DEFINE(, conn_slab, sizeof(struct conn), PER_CHUNK, LIMIT_CONNECTIONS);
+SLAB_DEFINE(static, http1_slab, sizeof(struct http1), 64, LIMIT_HTTP_PARSERS);
+SLAB_DEFINE(static, fcgi_slab, sizeof(struct fcgi), 64, LIMIT_FCGI_PARSERS);
 
 struct conn *conn_new(const struct sockaddr *addr, socklen_t len, uint64_t start_ns)
 {
@@ -37,8 +39,6 @@ struct conn *conn_new(const struct sockaddr *addr, socklen_t len, uint64_t start
         conn->generation = process_generation;
         conn->tcp = peer_fill(&conn->peer, addr, len) && conn->peer.len;
         conn->connect_start_ns = start_ns;
-        http1_init(&conn->out.parser, HTTP1_REQUESTS);
-        http1_init(&conn->in.parser, HTTP1_RESPONSES);
         atomic_store_explicit(&conn->refs, 1, memory_order_release);
         return conn;
 }
@@ -77,13 +77,71 @@ void conn_established(struct conn *conn, uint64_t now_ns)
         }
 }
 
-void conn_becomes_fcgi(struct conn *conn)
+static bool carries_requests(const struct conn *conn, const struct direction *direction)
 {
-        bool server = conn->role == CONN_SERVER;
+        return (direction == &conn->in) == (conn->role == CONN_SERVER);
+}
 
+struct http1 *conn_http1(struct conn *conn, struct direction *direction)
+{
+        struct http1 *parser = direction->http1;
+
+        if (LIKELY(parser != NULL))
+                return parser;
+        parser = slab_alloc(&http1_slab, &direction->index);
+        if (!parser) {
+                stat_add(STAT_UNTRACED_SLAB_FULL, 1);
+                return NULL;
+        }
+        http1_init(parser, carries_requests(conn, direction) ? HTTP1_REQUESTS : HTTP1_RESPONSES);
+        direction->http1 = parser;
+        return parser;
+}
+
+static void http1_drop(struct direction *direction)
+{
+        if (!direction->http1)
+                return;
+        direction->http1 = NULL;
+        slab_free(&http1_slab, direction->index);
+}
+
+void direction_http1_rest(struct direction *direction)
+{
+        if (direction->http1 && http1_fresh(direction->http1))
+                http1_drop(direction);
+}
+
+static void fcgi_drop(struct direction *direction)
+{
+        if (!direction->fcgi)
+                return;
+        direction->fcgi = NULL;
+        slab_free(&fcgi_slab, direction->index);
+}
+
+static bool fcgi_make(struct conn *conn, struct direction *direction)
+{
+        http1_drop(direction);
+        direction->fcgi = slab_alloc(&fcgi_slab, &direction->index);
+        if (!direction->fcgi) {
+                stat_add(STAT_UNTRACED_SLAB_FULL, 1);
+                return false;
+        }
+        fcgi_init(direction->fcgi, carries_requests(conn, direction) ? FCGI_REQUESTS : FCGI_RESPONSES);
+        return true;
+}
+
+bool conn_becomes_fcgi(struct conn *conn)
+{
+        if (!fcgi_make(conn, &conn->in))
+                return false;
+        if (!fcgi_make(conn, &conn->out)) {
+                fcgi_drop(&conn->in);
+                return false;
+        }
         conn->fcgi = true;
-        fcgi_init(&conn->in.fcgi, server ? FCGI_REQUESTS : FCGI_RESPONSES);
-        fcgi_init(&conn->out.fcgi, server ? FCGI_RESPONSES : FCGI_REQUESTS);
+        return true;
 }
 
 void conn_tell_setup(struct conn *conn)
@@ -135,7 +193,8 @@ bool conn_answer_begun(const struct conn *conn, const struct exchange *exchange)
 {
         if (exchange->status)
                 return true;
-        return conn->fcgi ? atomic_load(&exchange->claim) == CLAIM_ANSWERED : http1_busy(&conn->out.parser);
+        return conn->fcgi ? atomic_load(&exchange->claim) == CLAIM_ANSWERED
+                          : direction_http1_busy(&conn->out);
 }
 
 bool conn_owes_answer(struct conn *conn)
@@ -172,9 +231,9 @@ static struct exchange_outcome served_outcome(const struct conn *conn, struct ex
         bool begun = conn_answer_begun(conn, exchange);
 
         /* The status line may have left without the rest of the head: a CGI program writes that. */
-        if (begun && !exchange->status && !conn->fcgi && conn->out.parser.head.status >= 200) {
-                exchange->status = conn->out.parser.head.status;
-                exchange->response_minor = conn->out.parser.head.minor;
+        if (begun && !exchange->status && !conn->fcgi && conn->out.http1->head.status >= 200) {
+                exchange->status = conn->out.http1->head.status;
+                exchange->response_minor = conn->out.http1->head.minor;
         }
         end.unanswered = !exchange->status && !outcome->incomplete;
         if (!exchange->shared)
@@ -211,7 +270,7 @@ static bool end_requests(struct conn *conn, const struct exchange_outcome *outco
         /* What may come all the same (after SHUT_RD, from exit handlers) is nobody's answer. */
         atomic_store_explicit(&conn->phase, CONN_OPAQUE, memory_order_release);
         for (uint32_t at = atomic_load(&conn->queue_head); at != tail; at++) {
-                struct exchange *exchange = exchange_at(conn->queue[at % LIMIT_PIPELINE]);
+                struct exchange *exchange = conn_queue_at(conn, at);
 
                 if ((int32_t)(at - atomic_load(&conn->queue_head)) < 0 || exchange->done)
                         continue; /* was over before those in front of it */
@@ -308,6 +367,10 @@ static void conn_release(struct conn *conn)
         conn->sending = NULL;
         if (conn->others && conn->generation == process_generation)
                 cause_others(false);
+        (conn->fcgi ? fcgi_drop : http1_drop)(&conn->in);
+        (conn->fcgi ? fcgi_drop : http1_drop)(&conn->out);
+        room_give(&conn->peer.name);
+        room_give(&conn->more);
         slab_free(&conn_slab, conn->index);
 }
 
@@ -324,7 +387,7 @@ void conn_take_over(struct conn *conn)
 void conn_adopt(struct conn *conn)
 {
         bool idle = !conn->sending && !conn->leftover && !conn_queue_first(conn) && !conn->fcgi &&
-                    !http1_busy(&conn->out.parser) && !http1_busy(&conn->in.parser);
+                    !direction_http1_busy(&conn->out) && !direction_http1_busy(&conn->in);
 
         /* The child may only be about to close it: see serve_adopt(). */
         if (!idle && conn->role == CONN_SERVER)
@@ -352,13 +415,28 @@ void conn_unref(struct conn *conn)
 
 /* --- the queue --- */
 
+struct exchange *conn_queue_at(const struct conn *conn, uint32_t at)
+{
+        const struct conn_waiting *waiting = &conn->queue[at % CONN_QUEUE_SHORT];
+
+        return exchange_at(waiting->at == at ? waiting->exchange
+                                             : ((const uint32_t *)conn->more.p)[at % LIMIT_PIPELINE]);
+}
+
 bool conn_queue_push(struct conn *conn, struct exchange *exchange)
 {
         uint32_t tail = atomic_load_explicit(&conn->queue_tail, memory_order_relaxed);
 
-        if (tail - atomic_load_explicit(&conn->queue_head, memory_order_acquire) >= LIMIT_PIPELINE)
+        uint32_t waiting = tail - atomic_load_explicit(&conn->queue_head, memory_order_acquire);
+
+        if (waiting == 0)
+                room_give(&conn->more); /* nobody looks into it */
+        if (waiting < CONN_QUEUE_SHORT)
+                conn->queue[tail % CONN_QUEUE_SHORT] = (struct conn_waiting){tail, exchange->index};
+        else if (waiting < LIMIT_PIPELINE && room_grow(&conn->more, LIMIT_PIPELINE * sizeof(uint32_t), 0))
+                ((uint32_t *)conn->more.p)[tail % LIMIT_PIPELINE] = exchange->index;
+        else
                 return false;
-        conn->queue[tail % LIMIT_PIPELINE] = exchange->index;
         atomic_store_explicit(&conn->queue_tail, tail + 1, memory_order_release);
         return true;
 }
@@ -380,7 +458,7 @@ struct exchange *conn_queue_first(struct conn *conn)
 
         if (head == atomic_load_explicit(&conn->queue_tail, memory_order_acquire))
                 return NULL;
-        return exchange_at(conn->queue[head % LIMIT_PIPELINE]);
+        return conn_queue_at(conn, head);
 }
 
 struct exchange *conn_queue_find(struct conn *conn, uint16_t id)
@@ -388,7 +466,7 @@ struct exchange *conn_queue_find(struct conn *conn, uint16_t id)
         uint32_t tail = atomic_load_explicit(&conn->queue_tail, memory_order_acquire);
 
         for (uint32_t at = atomic_load_explicit(&conn->queue_head, memory_order_relaxed); at != tail; at++) {
-                struct exchange *exchange = exchange_at(conn->queue[at % LIMIT_PIPELINE]);
+                struct exchange *exchange = conn_queue_at(conn, at);
 
                 if (exchange->fcgi_id == id && !exchange->done)
                         return exchange;
@@ -399,7 +477,7 @@ struct exchange *conn_queue_find(struct conn *conn, uint16_t id)
 void conn_queue_pop(struct conn *conn)
 {
         uint32_t head = atomic_load_explicit(&conn->queue_head, memory_order_relaxed);
-        struct exchange *exchange = exchange_at(conn->queue[head % LIMIT_PIPELINE]);
+        struct exchange *exchange = conn_queue_at(conn, head);
 
         atomic_store_explicit(&conn->queue_head, head + 1, memory_order_release);
         exchange_drop(exchange);

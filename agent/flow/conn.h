@@ -31,17 +31,29 @@ enum conn_role { CONN_CLIENT, CONN_SERVER };
 
 struct out_scratch;
 
+/*
+ * Its parser comes with the first message. A server, whose clients decide how many connections stand idle,
+ * gives it up after each message; a client keeps it.
+ */
 struct direction {
         _Atomic uint32_t
-                busy; /* try-lock: DIRECTION_*, with the thread that is in a call, where that is known */
+                busy;   /* try-lock: DIRECTION_*, with the thread that is in a call, where that is known */
+        uint32_t index; /* of the parser in its slab */
         union {
-                struct http1 parser;
-                struct fcgi fcgi; /* of a connection that is fcgi */
+                struct http1 *http1;
+                struct fcgi *fcgi; /* of a connection that is fcgi */
         };
 };
 
+#define CONN_QUEUE_SHORT 2
+
+/* A request that waits for its response. */
+struct conn_waiting {
+        uint32_t at; /* which of the queue's */
+        uint32_t exchange;
+};
+
 struct conn {
-        uint64_t slab_link;
         _Atomic uint32_t refs;       /* descriptors that name it, and threads inside a call on it */
         uint32_t index;              /* in the slab */
         uint32_t serial;             /* of this use of the memory: makes table slots unique */
@@ -81,7 +93,8 @@ struct conn {
 
         /* Requests that wait for their response; pushed by the requests' side, popped by the responses'. */
         _Atomic uint32_t queue_head, queue_tail;
-        uint32_t queue[LIMIT_PIPELINE];
+        struct conn_waiting queue[CONN_QUEUE_SHORT]; /* those that came when it was that short; ... */
+        struct room more;                            /* ... where the others stand, LIMIT_PIPELINE numbers */
 };
 
 /* --- conn.c: life of one connection; all Context: signal --- */
@@ -106,8 +119,24 @@ static inline bool conn_speaks(const struct conn *conn)
         return phase == CONN_HTTP1 || phase == CONN_FCGI;
 }
 
-/* Its first bytes are FastCGI: the parsers become that. */
-void conn_becomes_fcgi(struct conn *conn);
+/* Its first bytes are FastCGI: the parsers become that. Return: false when there is no room for them. */
+bool conn_becomes_fcgi(struct conn *conn);
+
+/* The parser of one of its directions, a new one between messages; NULL when there is no room. */
+struct http1 *conn_http1(struct conn *conn, struct direction *direction);
+/* Between messages it can be given up. */
+void direction_http1_rest(struct direction *direction);
+
+/* Of a connection that is HTTP/1, or of no protocol yet: in mid-message? */
+static inline bool direction_http1_busy(const struct direction *direction)
+{
+        return direction->http1 && http1_busy(direction->http1);
+}
+
+static inline uint64_t direction_http1_body_left(const struct direction *direction)
+{
+        return direction->http1 ? http1_body_left(direction->http1) : 0;
+}
 
 /* A forked child uses its parent's connection: it becomes the child's when nothing is under way, opaque
  * otherwise. */
@@ -185,6 +214,8 @@ bool conn_owes_answer(struct conn *conn);
 bool conn_queue_push(struct conn *conn, struct exchange *exchange);
 bool conn_queue_withdraw(struct conn *conn, struct exchange *exchange);
 struct exchange *conn_queue_first(struct conn *conn);
+/* The one at a place from queue_head up to queue_tail. */
+struct exchange *conn_queue_at(const struct conn *conn, uint32_t at);
 /* The oldest FastCGI request with that id that is not answered, or NULL. Responses' side. */
 struct exchange *conn_queue_find(struct conn *conn, uint16_t id);
 void conn_queue_pop(struct conn *conn);

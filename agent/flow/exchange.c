@@ -7,9 +7,9 @@
 #include "agent/base/slab.h"
 #include "agent/base/stats.h"
 
-#define PER_CHUNK 32
+#define PER_CHUNK 64
 
-static struct slab slab = SLAB_INIT(sizeof(struct exchange), PER_CHUNK, LIMIT_EXCHANGES);
+SLAB_DEFINE(static, slab, sizeof(struct exchange), PER_CHUNK, LIMIT_EXCHANGES);
 
 struct exchange *exchange_new(uint64_t start_ns)
 {
@@ -20,13 +20,23 @@ struct exchange *exchange_new(uint64_t start_ns)
                 stat_add(STAT_UNTRACED_SLAB_FULL, 1);
                 return NULL;
         }
-        /* The text buffers need no cleaning: lengths say what is valid. */
-        memset(exchange, 0, offsetof(struct exchange, inject_text));
+        memset(exchange, 0, offsetof(struct exchange, added_first));
+        room_lend(&exchange->added, exchange->added_first, sizeof(exchange->added_first));
+        room_lend(&exchange->text, exchange->text_first, sizeof(exchange->text_first));
         exchange->index = index;
         exchange->start_ns = start_ns;
         atomic_store_explicit(&exchange->open_slot, OPEN_NONE, memory_order_relaxed);
         atomic_store_explicit(&exchange->owners, 2, memory_order_relaxed);
         return exchange;
+}
+
+bool exchange_grow(struct exchange *exchange, size_t need, size_t used, char **ret_text, uint16_t *ret_max)
+{
+        if (need > LIMIT_HTTP_TEXT || !room_grow(&exchange->text, need, used))
+                return false;
+        *ret_text = exchange->text.p;
+        *ret_max = exchange->text.size;
+        return true;
 }
 
 struct exchange *exchange_at(uint32_t index)
@@ -36,15 +46,19 @@ struct exchange *exchange_at(uint32_t index)
 
 void exchange_drop(struct exchange *exchange)
 {
-        if (atomic_fetch_sub_explicit(&exchange->owners, 1, memory_order_acq_rel) == 1)
-                slab_free(&slab, exchange->index);
+        if (atomic_fetch_sub_explicit(&exchange->owners, 1, memory_order_acq_rel) != 1)
+                return;
+        room_give(&exchange->added);
+        room_give(&exchange->carry);
+        room_give(&exchange->text);
+        slab_free(&slab, exchange->index);
 }
 
 struct slice exchange_text(const struct exchange *exchange, enum http1_text which)
 {
         const struct http1_span *at = &exchange->text_at[which];
 
-        return at->present && !at->cut ? slice_make(exchange->text + at->at, at->len) : SLICE_NULL;
+        return at->present && !at->cut ? slice_make(exchange->text.p + at->at, at->len) : SLICE_NULL;
 }
 
 /* An authority that is cut may hide what must not be shown: only where the path has begun is it known. */
@@ -61,7 +75,7 @@ static bool has_path(struct slice target)
 struct slice exchange_target(const struct exchange *exchange, size_t most)
 {
         const struct http1_span *at = &exchange->text_at[HTTP1_TARGET];
-        struct slice kept = slice_to(slice_make(exchange->text + at->at, at->len), most);
+        struct slice kept = slice_to(slice_make(exchange->text.p + at->at, at->len), most);
         bool cut = at->cut || kept.len < at->len;
 
         return at->present && (!cut || has_path(kept)) ? kept : SLICE_NULL;

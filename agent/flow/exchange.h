@@ -3,13 +3,14 @@
 /*
  * One request and its response. Owned by two sides: the outgoing direction (until the request is
  * sent) and the incoming one (until the response is read); freed when both have let go. Text is
- * captured by the request parser straight into it.
+ * captured by the request parser straight into its room, which grows with what there is.
  */
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "agent/base/limits.h"
+#include "agent/base/room.h"
 #include "agent/proto/fcgi.h"
 #include "agent/proto/http1.h"
 #include "agent/trace/scope.h"
@@ -27,8 +28,11 @@ enum exchange_claim {
 
 enum exchange_inject { INJECT_NONE, INJECT_STARTED, INJECT_DONE };
 
+/* Bytes: a line with a traceparent, and the texts of most heads. */
+#define EXCHANGE_ADDED 104
+#define EXCHANGE_TEXT  448
+
 struct exchange {
-        uint64_t slab_link;
         uint32_t index;
         _Atomic uint32_t owners;
         _Atomic uint32_t claim; /* enum exchange_claim */
@@ -36,9 +40,9 @@ struct exchange {
         /* Written by the outgoing side, read by the incoming one after the queue's release. */
         uint64_t start_ns; /* CLOCK_MONOTONIC */
         struct scope_decision decision;
-        bool decided;           /* parent, ids and injection are settled */
-        bool traced;            /* false: the head had a context header of its own */
-        bool replaces;          /* the head's context header, which the program passes on, becomes ours */
+        bool decided;  /* parent, ids and injection are settled */
+        bool traced;   /* false: the head had a context header of its own */
+        bool replaces; /* the head's context header, which the program passes on, becomes ours */
         bool blanks;   /* a tracestate that means nothing has left as blanks in part, or beside our context */
         _Atomic bool head_done; /* from here on what stands above and the texts do not change */
         bool request_done;
@@ -61,14 +65,21 @@ struct exchange {
         uint16_t status;
         uint8_t response_minor;
 
-        char inject_text[LIMIT_INJECT];
-        struct scope_carry carry; /* what the decision's texts point into */
-        char text[LIMIT_HTTP_TEXT];
+        struct room added; /* what is added, inject_len bytes */
+        struct room carry; /* what the decision's texts point into, unless that is the text */
+        struct room text;
+
+        /* What these two begin with: enough for most. Never cleaned. */
+        char added_first[EXCHANGE_ADDED];
+        char text_first[EXCHANGE_TEXT];
 };
 
 /* A clean exchange with two owners, or NULL. Context: signal. */
 struct exchange *exchange_new(uint64_t start_ns);
 struct exchange *exchange_at(uint32_t index);
+
+/* The text gets room for @need bytes, with the first @used of them: see http1_sink.grow. Context: signal. */
+bool exchange_grow(struct exchange *exchange, size_t need, size_t used, char **ret_text, uint16_t *ret_max);
 
 /* One owner lets go. Context: signal. */
 void exchange_drop(struct exchange *exchange);

@@ -42,8 +42,9 @@ void fcgi_flow_texts(struct exchange *exchange, const struct fcgi_head *head)
         if (!exchange->text_at[HTTP1_FORWARDED].present && !exchange->text_at[HTTP1_X_FORWARDED_FOR].present)
                 exchange->text_at[HTTP1_X_FORWARDED_FOR] = head->text[FCGI_REMOTE_ADDR];
         exchange->fcgi_id = head->id;
-        exchange->https = https->present && https->len &&
-                          !slice_eq_nocase(slice_make(exchange->text + https->at, https->len), SLICE("off"));
+        exchange->https =
+                https->present && https->len &&
+                !slice_eq_nocase(slice_make(exchange->text.p + https->at, https->len), SLICE("off"));
         exchange->is_head = slice_eq(exchange_text(exchange, HTTP1_METHOD), SLICE("HEAD"));
 }
 
@@ -64,9 +65,16 @@ static bool on_begin(void *ctx, struct fcgi *parser, uint16_t id, size_t at, cha
                 return false;
         }
         call->conn->sending = exchange;
-        *ret_text = exchange->text;
-        *ret_max = sizeof(exchange->text);
+        *ret_text = exchange->text.p;
+        *ret_max = exchange->text.size;
         return true;
+}
+
+static bool on_grow(void *ctx, struct fcgi *parser, size_t need)
+{
+        struct fcgi_call *call = ctx;
+
+        return exchange_grow(call->conn->sending, need, parser->text_used, &parser->text, &parser->text_max);
 }
 
 /* What follows, its body, changes nothing: the requests' side lets go. */
@@ -97,7 +105,8 @@ static bool on_aborted(void *ctx, struct fcgi *parser, uint16_t id, size_t at)
 
 static struct fcgi_sink requests_sink(struct fcgi_call *call)
 {
-        return (struct fcgi_sink){.begin = on_begin, .head = on_head, .aborted = on_aborted, .ctx = call};
+        return (struct fcgi_sink){
+                .begin = on_begin, .head = on_head, .aborted = on_aborted, .ctx = call, .grow = on_grow};
 }
 
 void fcgi_flow_requests(struct conn *conn, int fd, struct slice bytes, uint64_t now_ns)
@@ -105,7 +114,7 @@ void fcgi_flow_requests(struct conn *conn, int fd, struct slice bytes, uint64_t 
         struct fcgi_call call = {conn, fd, now_ns};
         struct fcgi_sink sink = requests_sink(&call);
 
-        if (fcgi_feed(&conn->in.fcgi, bytes, &sink) != (long)bytes.len)
+        if (fcgi_feed(conn->in.fcgi, bytes, &sink) != (long)bytes.len)
                 conn_opaque(conn, STAT_OPAQUE_ERROR);
 }
 
@@ -114,7 +123,7 @@ void fcgi_flow_requests_unseen(struct conn *conn, uint64_t n)
         struct fcgi_call call = {.conn = conn, .fd = -1};
         struct fcgi_sink sink = requests_sink(&call);
 
-        if (!fcgi_skip(&conn->in.fcgi, n, &sink))
+        if (!fcgi_skip(conn->in.fcgi, n, &sink))
                 conn_opaque(conn, STAT_OPAQUE_UNSEEN);
 }
 
@@ -168,7 +177,7 @@ static bool on_answered(void *ctx, struct fcgi *parser, uint16_t id, size_t at, 
 
 static struct fcgi *answers_parser(struct conn *conn)
 {
-        return conn->role == CONN_SERVER ? &conn->out.fcgi : &conn->in.fcgi;
+        return conn->role == CONN_SERVER ? conn->out.fcgi : conn->in.fcgi;
 }
 
 static struct fcgi_sink answers_sink(struct fcgi_call *call)

@@ -16,9 +16,27 @@ static bool on_begin(void *ctx, struct fcgi *parser, uint16_t id, size_t at, cha
                 return false;
         exchange->fcgi_id = id;
         call->plan->conn->sending = exchange;
-        *ret_text = exchange->text;
-        *ret_max = sizeof(exchange->text);
+        *ret_text = exchange->text.p;
+        *ret_max = exchange->text.size;
         return true;
+}
+
+static bool on_grow(void *ctx, struct fcgi *parser, size_t need)
+{
+        struct out_call *call = ctx;
+
+        return exchange_grow(call->plan->conn->sending, need, parser->text_used, &parser->text,
+                             &parser->text_max);
+}
+
+/* No record of these is longer: header, padding, and two lengths of four bytes each. */
+static size_t record_max(const struct fcgi_param *params, size_t count)
+{
+        size_t len = FCGI_HEADER_LEN + 7;
+
+        for (size_t i = 0; i < count; i++)
+                len += 8 + params[i].name.len + params[i].value.len;
+        return len;
 }
 
 /* Parameters of ours behind the program's: of two with one name the later one counts. */
@@ -34,14 +52,17 @@ static void compose_record(struct exchange *exchange, const struct fcgi *parser)
         };
 
         traceparent_write(traceparent, &exchange->decision.context);
-        exchange->inject_len =
-                (uint16_t)fcgi_write_param_record(exchange->inject_text, sizeof(exchange->inject_text),
-                                                  parser->head.id, params, ARRAY_LEN(params));
+        if (!room_grow(&exchange->added, record_max(params, ARRAY_LEN(params)), 0))
+                return;
+        exchange->inject_len = (uint16_t)fcgi_write_param_record(exchange->added.p, exchange->added.size,
+                                                                 parser->head.id, params, ARRAY_LEN(params));
 }
 
 static void compose_value(struct exchange *exchange)
 {
-        traceparent_write(exchange->inject_text, &exchange->decision.context);
+        if (!room_grow(&exchange->added, TRACEPARENT_LEN, 0))
+                return;
+        traceparent_write(exchange->added.p, &exchange->decision.context);
         exchange->inject_len = TRACEPARENT_LEN;
 }
 
@@ -69,7 +90,7 @@ static void decide(struct conn *conn, struct exchange *exchange, const struct fc
         exchange->decided = true;
         exchange->replaces = parser->head.traceparent_count > 0;
         (void)read_header(parser, &departure.header); /* else it stays invalid */
-        scope_decide(&exchange->decision, &departure, &exchange->carry);
+        scope_decide_into(&exchange->decision, &departure, &exchange->carry);
         if (exchange->replaces && out_is_foreign(&departure.header, exchange->decision.rung)) {
                 out_respect(exchange);
                 return;
@@ -139,7 +160,7 @@ static void blank_stale_state(struct out_call *call, struct exchange *exchange, 
 
 void fcgi_out_rest(struct out_call *call)
 {
-        const struct fcgi *parser = &call->plan->conn->out.fcgi;
+        const struct fcgi *parser = call->plan->conn->out.fcgi;
         struct exchange *exchange = call->plan->conn->sending;
 
         if (exchange->fcgi_id == parser->head.id && !exchange->head_done)
@@ -228,13 +249,14 @@ static struct fcgi_sink sink_for(struct out_call *call)
                                   .params_end = on_params_end,
                                   .head = on_head,
                                   .aborted = on_aborted,
-                                  .ctx = call};
+                                  .ctx = call,
+                                  .grow = on_grow};
 }
 
 /* A value that is passed on leaves before the parameters are complete: now or never. */
 static void replace_early(struct out_call *call)
 {
-        struct fcgi *parser = &call->plan->conn->out.fcgi;
+        struct fcgi *parser = call->plan->conn->out.fcgi;
         struct exchange *exchange = call->plan->conn->sending;
 
         if (!exchange || call->again || parser->pair.which == FCGI_HTTP_TRACEPARENT || !passed_on(parser))
@@ -249,7 +271,7 @@ bool fcgi_out_feed(struct out_call *call, struct slice bytes)
 {
         struct fcgi_sink sink = sink_for(call);
 
-        if (fcgi_feed(&call->plan->conn->out.fcgi, bytes, &sink) != (long)bytes.len)
+        if (fcgi_feed(call->plan->conn->out.fcgi, bytes, &sink) != (long)bytes.len)
                 return false;
         call->base += bytes.len;
         replace_early(call);
@@ -261,5 +283,5 @@ bool fcgi_out_skip(struct out_call *call, uint64_t n)
 {
         struct fcgi_sink sink = sink_for(call);
 
-        return fcgi_skip(&call->plan->conn->out.fcgi, n, &sink);
+        return fcgi_skip(call->plan->conn->out.fcgi, n, &sink);
 }

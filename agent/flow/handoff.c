@@ -78,7 +78,7 @@ static void share_conn(struct conn *conn)
         first = atomic_load(&conn->queue_head);
         tail = atomic_load(&conn->queue_tail);
         for (uint32_t at = first; at != tail; at++) {
-                struct exchange *exchange = exchange_at(conn->queue[at % LIMIT_PIPELINE]);
+                struct exchange *exchange = conn_queue_at(conn, at);
 
                 share(conn, exchange, (at == first || conn->fcgi) && conn_answer_begun(conn, exchange));
         }
@@ -159,7 +159,7 @@ void handoff_keep(struct conn *conn)
 
         conn->kept = true;
         for (uint32_t at = atomic_load(&conn->queue_head); at != tail; at++) {
-                struct exchange *exchange = exchange_at(conn->queue[at % LIMIT_PIPELINE]);
+                struct exchange *exchange = conn_queue_at(conn, at);
 
                 cause_close(atomic_exchange(&exchange->request, CAUSE_NONE));
                 if (!exchange->handoff)
@@ -181,7 +181,7 @@ void handoff_leave_inherited(struct conn *conn)
         if (conn->role != CONN_SERVER || !handoff_any())
                 return;
         for (uint32_t at = atomic_load(&conn->queue_head); at != tail; at++) {
-                struct exchange *exchange = exchange_at(conn->queue[at % LIMIT_PIPELINE]);
+                struct exchange *exchange = conn_queue_at(conn, at);
 
                 if (!exchange->handoff)
                         continue;
@@ -202,7 +202,7 @@ static struct exchange *find(struct conn *conn, uint64_t name)
         uint32_t tail = atomic_load(&conn->queue_tail);
 
         for (uint32_t at = atomic_load(&conn->queue_head); at != tail; at++) {
-                struct exchange *exchange = exchange_at(conn->queue[at % LIMIT_PIPELINE]);
+                struct exchange *exchange = conn_queue_at(conn, at);
 
                 if (exchange->handoff == name && !exchange->done)
                         return exchange;

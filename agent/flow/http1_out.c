@@ -16,9 +16,17 @@ static bool on_begin(void *ctx, struct http1 *parser, size_t at, char **ret_text
         if (!exchange)
                 return false;
         call->plan->conn->sending = exchange;
-        *ret_text = exchange->text;
-        *ret_max = sizeof(exchange->text);
+        *ret_text = exchange->text.p;
+        *ret_max = exchange->text.size;
         return true;
+}
+
+static bool on_grow(void *ctx, struct http1 *parser, size_t need)
+{
+        struct out_call *call = ctx;
+
+        return exchange_grow(call->plan->conn->sending, need, parser->text_used, &parser->text,
+                             &parser->text_max);
 }
 
 /* How far before its blank line the head's context value begins. */
@@ -53,17 +61,16 @@ static void decide(struct conn *conn, struct exchange *exchange, const struct ht
                 out_respect(exchange);
                 return;
         }
-        scope_decide(&exchange->decision, &departure, &exchange->carry);
+        scope_decide_into(&exchange->decision, &departure, &exchange->carry);
         if (exchange->replaces && out_is_foreign(&departure.header, exchange->decision.rung)) {
                 out_respect(exchange);
                 return;
         }
-        exchange->traced = true;
+        exchange->traced = inject_compose(exchange, &parser->head);
         if (exchange->decision.sampled)
                 home_prepare();
         else
                 stat_add(STAT_SPANS_UNSAMPLED, 1);
-        inject_compose(exchange, &parser->head);
 }
 
 /*
@@ -93,7 +100,7 @@ static void blank_stale_state(struct out_scratch *scratch, struct exchange *exch
 void http1_out_rest(struct out_call *call)
 {
         const struct out_plan *plan = call->plan;
-        const struct http1 *parser = &plan->conn->out.parser;
+        const struct http1 *parser = plan->conn->out.http1;
 
         /* Where the blank line has come, it is done. */
         if (plan->scratch->insert_count == 0 && !plan->conn->sending->head_done)
@@ -162,19 +169,21 @@ static bool on_end(void *ctx, struct http1 *parser, size_t at)
 
 static struct http1_sink sink_for(struct out_call *call)
 {
-        return (struct http1_sink){on_begin, on_blank, on_head, on_end, call};
+        return (struct http1_sink){on_begin, on_blank, on_head, on_end, call, on_grow};
 }
 
 bool http1_out_feed(struct out_call *call, struct slice bytes)
 {
+        struct http1 *parser = conn_http1(call->plan->conn, &call->plan->conn->out);
         struct http1_sink sink = sink_for(call);
 
-        return http1_feed(&call->plan->conn->out.parser, bytes, &sink) == (long)bytes.len;
+        return parser && http1_feed(parser, bytes, &sink) == (long)bytes.len;
 }
 
 bool http1_out_skip(struct out_call *call, uint64_t n)
 {
+        struct http1 *parser = call->plan->conn->out.http1;
         struct http1_sink sink = sink_for(call);
 
-        return http1_skip(&call->plan->conn->out.parser, n, &sink);
+        return parser && http1_skip(parser, n, &sink);
 }

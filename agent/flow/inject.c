@@ -10,7 +10,7 @@
 
 #define PER_CHUNK 4
 
-static struct slab slab = SLAB_INIT(sizeof(struct out_scratch), PER_CHUNK, LIMIT_SCRATCH_COUNT);
+SLAB_DEFINE(static, slab, sizeof(struct out_scratch), PER_CHUNK, LIMIT_SCRATCH_COUNT);
 
 struct out_scratch *out_scratch_new(void)
 {
@@ -30,6 +30,11 @@ void out_scratch_free(struct out_scratch *scratch)
 {
         slab_free(&slab, scratch->index);
 }
+
+/* Names and line ends of all three, and our value. */
+#define LINES_MAX (sizeof("traceparent: \r\n\r\ntracestate: \r\nbaggage: ") + TRACEPARENT_LEN)
+
+_Static_assert(LINES_MAX <= EXCHANGE_ADDED, "a request without more needs no more");
 
 void inject_add(struct out_scratch *scratch, struct insert insert)
 {
@@ -53,28 +58,36 @@ static size_t put_line(char *to, size_t at, struct slice eol, struct slice name,
         return put(to, at, value);
 }
 
-void inject_compose(struct exchange *exchange, const struct http1_head *head)
+bool inject_compose(struct exchange *exchange, const struct http1_head *head)
 {
         struct slice eol = head->eol_lf ? SLICE("\n") : SLICE("\r\n");
         struct slice tracestate = exchange->decision.context.tracestate;
         struct slice baggage = exchange->decision.baggage;
-        char *to = exchange->inject_text;
+        char *to;
         size_t len = 0;
 
+        /* A tracestate of the program's own without a traceparent means nothing, but two of them mean
+         * trouble. */
+        if (tracestate.len > LIMIT_TRACESTATE || head->text[HTTP1_TRACESTATE].present)
+                tracestate = SLICE_NULL;
+        if (baggage.len > LIMIT_BAGGAGE || head->text[HTTP1_BAGGAGE].present)
+                baggage = SLICE_NULL;
+        if (!room_grow(&exchange->added, LINES_MAX + tracestate.len + baggage.len, 0))
+                return false;
+        to = exchange->added.p;
         if (!exchange->replaces)
                 len = put(to, len, SLICE("traceparent: "));
         traceparent_write(to + len, &exchange->decision.context);
         len += TRACEPARENT_LEN;
-        /* A tracestate of the program's own without a traceparent means nothing, but two of them mean
-         * trouble. */
-        if (tracestate.len && tracestate.len <= LIMIT_TRACESTATE && !head->text[HTTP1_TRACESTATE].present)
+        if (tracestate.len)
                 len = put_line(to, len, eol, SLICE("tracestate: "), tracestate);
-        if (baggage.len && baggage.len <= LIMIT_BAGGAGE && !head->text[HTTP1_BAGGAGE].present)
+        if (baggage.len)
                 len = put_line(to, len, eol, SLICE("baggage: "), baggage);
         /* A replaced value has the end of its line behind it. */
         if (!exchange->replaces)
                 len = put(to, len, eol);
         exchange->inject_len = (uint16_t)len;
+        return true;
 }
 
 static struct slice text_of(const struct insert *insert)
@@ -82,7 +95,7 @@ static struct slice text_of(const struct insert *insert)
         static const char blanks[LIMIT_TRACESTATE] = {[0 ... LIMIT_TRACESTATE - 1] = ' '};
 
         return insert->blank ? slice_make(blanks, insert->remove)
-                             : slice_make(insert->exchange->inject_text, insert->exchange->inject_len);
+                             : slice_make(insert->exchange->added.p, insert->exchange->inject_len);
 }
 
 struct builder {

@@ -8,18 +8,18 @@
 /* Text of ours goes in at @at (offset in the host's bytes of this call), for @remove bytes of the host's. */
 struct insert {
         size_t at, remove;
-        struct exchange *exchange; /* whose inject_text it is ... */
+        struct exchange *exchange; /* whose addition it is ... */
         bool blank;                /* ... or as many blanks as are removed of its head */
 };
 
 /* Working memory of one outgoing call with a request head under way. */
 struct out_scratch {
-        uint64_t slab_link;
         uint32_t index;
         union {
                 struct http1 http1;
                 struct fcgi fcgi;
         } before;                                       /* parser as it was before this call ... */
+        bool fresh;                                     /* ... if there was one ... */
         struct cause_opening opening;                   /* ... and what its connection's was ... */
         struct exchange *sending;                       /* ... and the request that was under way, ... */
         bool sending_head_done;                         /* ... as far as it was */
@@ -39,9 +39,9 @@ void out_scratch_free(struct out_scratch *scratch);
 /* One more of them: kept in the order of the host's bytes. Context: signal. */
 void inject_add(struct out_scratch *scratch, struct insert insert);
 
-/* Write what carries the exchange's context into its inject_text: lines for @head, or the value that replaces
- * one there and the lines after it. Context: signal. */
-void inject_compose(struct exchange *exchange, const struct http1_head *head);
+/* Write what carries the exchange's context into its room for that: lines for @head, or the value that
+ * replaces one there and the lines after it. Return: false when there is no room. Context: signal. */
+bool inject_compose(struct exchange *exchange, const struct http1_head *head);
 
 /**
  * inject_build() - the host's bytes with everything of ours in its place

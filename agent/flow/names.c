@@ -97,6 +97,15 @@ void names_remember(const struct sockaddr *addr, struct slice name, uint32_t loo
         atomic_store_explicit(&entry->sequence, sequence + 2, memory_order_release);
 }
 
+static void keep_name(struct peer *peer, const char *name, size_t len)
+{
+        len = MIN(len, (size_t)LIMIT_HOST_NAME);
+        if (len == 0 || !room_take(&peer->name, len))
+                return;
+        memcpy(peer->name.p, name, len);
+        peer->name_len = (uint16_t)len;
+}
+
 static void find_name(struct peer *peer, const struct key *key)
 {
         struct entry *set = set_of(key);
@@ -106,12 +115,12 @@ static void find_name(struct peer *peer, const struct key *key)
 
                 if (sequence & 1 || !matches(&set[i], key))
                         continue;
-                peer->name_len = MIN(set[i].name_len, (uint16_t)LIMIT_HOST_NAME);
-                memcpy(peer->name, set[i].name, peer->name_len);
+                keep_name(peer, set[i].name, set[i].name_len);
                 peer->lookup = set[i].lookup;
                 /* A write of nothing, because it may not pass the reads before it as a load could. */
                 if (atomic_fetch_add_explicit(&set[i].sequence, 0, memory_order_acq_rel) == sequence)
                         return;
+                room_give(&peer->name);
                 peer->name_len = 0;
                 peer->lookup = 0;
         }
@@ -122,8 +131,7 @@ static bool fill_unix(struct peer *peer, const struct sockaddr_un *addr, socklen
         size_t path_max = len - offsetof(struct sockaddr_un, sun_path);
         size_t path_len = addr->sun_path[0] ? strnlen(addr->sun_path, path_max) : 0;
 
-        peer->name_len = (uint16_t)MIN(path_len, (size_t)LIMIT_HOST_NAME);
-        memcpy(peer->name, addr->sun_path, peer->name_len);
+        keep_name(peer, addr->sun_path, path_len);
         return true;
 }
 

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "agent/base/limits.h"
+#include "agent/base/room.h"
 #include "agent/base/slice.h"
 
 /* A peer as we keep it: IPv4 or IPv6 by value, UNIX sockets by path. */
@@ -22,7 +23,7 @@ struct peer {
         uint32_t len;    /* 0: not known, or not IP */
         uint32_t lookup; /* number of the look-up that gave the address; 0: none */
         uint16_t name_len;
-        char name[LIMIT_HOST_NAME]; /* looked-up name, or the UNIX path; not terminated */
+        struct room name; /* looked-up name, or the UNIX path; not terminated */
 };
 
 /* A number for a new look-up, never 0. Context: signal. */
@@ -39,6 +40,7 @@ void names_remember(const struct sockaddr *addr, struct slice name, uint32_t loo
 
 /**
  * peer_fill() - keep @addr in @ret_peer, with the name that it was last looked up under
+ * @ret_peer: its name holds nothing yet
  *
  * Context: signal. Return: false for an address family that we do not trace.
  */

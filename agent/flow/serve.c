@@ -34,8 +34,6 @@ struct conn *serve_new(const struct sockaddr *addr, socklen_t len)
         if (!conn)
                 return NULL;
         conn->role = CONN_SERVER;
-        http1_init(&conn->in.parser, HTTP1_REQUESTS);
-        http1_init(&conn->out.parser, HTTP1_RESPONSES);
         atomic_store(&conn->setup_told, 1); /* a server has none of its own */
         atomic_store(&conn->phase, CONN_OPEN);
         return conn;
@@ -56,9 +54,16 @@ static bool on_begin(void *ctx, struct http1 *parser, size_t at, char **ret_text
         }
         call->conn->sending = exchange;
         call->begun = true;
-        *ret_text = exchange->text;
-        *ret_max = sizeof(exchange->text);
+        *ret_text = exchange->text.p;
+        *ret_max = exchange->text.size;
         return true;
+}
+
+static bool on_grow(void *ctx, struct http1 *parser, size_t need)
+{
+        struct serve_call *call = ctx;
+
+        return exchange_grow(call->conn->sending, need, parser->text_used, &parser->text, &parser->text_max);
 }
 
 /* What the request came in with. Return: invalid ids when that is nothing, or too much, or not valid. */
@@ -70,8 +75,9 @@ static struct trace_context read_context(struct exchange *exchange, unsigned con
 
         if (contexts != 1 || !traceparent_parse(exchange_text(exchange, HTTP1_TRACEPARENT), &context))
                 return (struct trace_context){.tracestate = SLICE_NULL};
-        if (tracestate_check(state))
-                context.tracestate = tracestate_fit(state, exchange->carry.tracestate, LIMIT_TRACESTATE);
+        if (tracestate_check(state) &&
+            (state.len <= LIMIT_TRACESTATE || room_take(&exchange->carry, LIMIT_TRACESTATE)))
+                context.tracestate = tracestate_fit(state, exchange->carry.p, LIMIT_TRACESTATE);
         return context;
 }
 
@@ -225,7 +231,8 @@ void serve_in_bytes(struct conn *conn, int fd, struct slice bytes, struct serve_
                     uint64_t now_ns)
 {
         struct serve_call call = {.conn = conn, .mark = ret_mark, .fd = fd, .now_ns = now_ns};
-        struct http1_sink sink = {on_begin, on_blank, on_head, on_end, &call};
+        struct http1_sink sink = {on_begin, on_blank, on_head, on_end, &call, on_grow};
+        struct http1 *parser;
         uint32_t open = CONN_OPEN;
 
         if (conn_phase(conn) == CONN_OPEN && http1_guess(bytes, HTTP1_REQUESTS) == PROTO_NO) {
@@ -233,24 +240,34 @@ void serve_in_bytes(struct conn *conn, int fd, struct slice bytes, struct serve_
                         conn_opaque(conn, STAT_OPAQUE_UNKNOWN);
                         return;
                 }
-                conn_becomes_fcgi(conn);
+                if (!conn_becomes_fcgi(conn)) {
+                        conn_opaque(conn, STAT_OPAQUE_UNSEEN);
+                        return;
+                }
         }
         (void)atomic_compare_exchange_strong(&conn->phase, &open, conn->fcgi ? CONN_FCGI : CONN_HTTP1);
         if (conn_phase(conn) == CONN_FCGI)
                 fcgi_flow_requests(conn, fd, bytes, now_ns);
-        if (conn_phase(conn) == CONN_HTTP1 && http1_feed(&conn->in.parser, bytes, &sink) != (long)bytes.len)
+        if (conn_phase(conn) != CONN_HTTP1)
+                return;
+        parser = conn_http1(conn, &conn->in);
+        if (!parser || http1_feed(parser, bytes, &sink) != (long)bytes.len)
                 conn_opaque(conn, STAT_OPAQUE_ERROR);
+        if (!conn->sending)
+                direction_http1_rest(&conn->in);
 }
 
 void serve_in_unseen(struct conn *conn, uint64_t n)
 {
         struct serve_call call = {.conn = conn, .fd = -1};
-        struct http1_sink sink = {on_begin, on_blank, on_head, on_end, &call};
+        struct http1_sink sink = {on_begin, on_blank, on_head, on_end, &call, on_grow};
 
         if (conn_phase(conn) == CONN_FCGI)
                 fcgi_flow_requests_unseen(conn, n);
-        else if (conn_phase(conn) == CONN_OPEN || !http1_skip(&conn->in.parser, n, &sink))
+        else if (conn_phase(conn) == CONN_OPEN || !conn->in.http1 || !http1_skip(conn->in.http1, n, &sink))
                 conn_opaque(conn, STAT_OPAQUE_UNSEEN);
+        if (!conn->sending && !conn->fcgi)
+                direction_http1_rest(&conn->in);
 }
 
 uint64_t serve_reads_for(const struct conn *conn)
@@ -287,7 +304,7 @@ void serve_adopt(struct conn *conn)
 
         conn_take_over(conn);
         for (uint32_t at = first; at != tail; at++) {
-                struct exchange *exchange = exchange_at(conn->queue[at % LIMIT_PIPELINE]);
+                struct exchange *exchange = conn_queue_at(conn, at);
 
                 if (!exchange->done)
                         adopt_request(exchange);

@@ -13,8 +13,8 @@
 
 /* Where a context header may be written into what the host reads (OTEL_INSTRUMENT_MARK_INBOUND). */
 struct serve_mark {
-        size_t room;               /* in: bytes that the host's buffer has left behind what was read */
-        size_t at;                 /* out: where the line goes, from the first byte read */
+        size_t room; /* in: bytes that the host's buffer has left behind what was read */
+        size_t at;   /* out: where the line goes, from the first byte read */
         size_t len;  /* out: of the line; 0: none */
         char line[SERVE_MARK_MAX];
 };

@@ -12,11 +12,12 @@ struct answer_call {
         uint64_t now_ns;
         bool tunnel;     /* HTTP ended on this connection */
         bool unprovoked; /* a response without a request */
+        bool ended;      /* a response is complete */
 };
 
-static struct http1 *parser_of(struct conn *conn)
+static struct direction *answers_of(struct conn *conn)
 {
-        return conn->role == CONN_SERVER ? &conn->out.parser : &conn->in.parser;
+        return conn->role == CONN_SERVER ? &conn->out : &conn->in;
 }
 
 static bool on_begin(void *ctx, struct http1 *parser, size_t at, char **ret_text, uint16_t *ret_max,
@@ -65,6 +66,7 @@ static bool on_end(void *ctx, struct http1 *parser, size_t at)
         struct answer_call *call = ctx;
 
         conn_answered(call->conn, &(struct exchange_outcome){.end_ns = call->now_ns});
+        call->ended = true;
         return true;
 }
 
@@ -92,7 +94,8 @@ void stream_answer_bytes(struct conn *conn, struct slice bytes, uint64_t now_ns)
         if (conn_phase(conn) == CONN_FCGI)
                 fcgi_flow_answers(conn, bytes, now_ns);
         while (bytes.len && conn_phase(conn) == CONN_HTTP1) {
-                long used = http1_feed(parser_of(conn), bytes, &sink);
+                struct http1 *parser = conn_http1(conn, answers_of(conn));
+                long used = parser ? http1_feed(parser, bytes, &sink) : PROTO_LOST;
 
                 if (call.tunnel)
                         conn_opaque(conn, STAT_OPAQUE_UPGRADE);
@@ -100,27 +103,33 @@ void stream_answer_bytes(struct conn *conn, struct slice bytes, uint64_t now_ns)
                         conn_opaque(conn, STAT_OPAQUE_ERROR);
                 bytes = slice_from(bytes, used > 0 ? (size_t)used : bytes.len);
         }
+        if (call.ended && conn->role == CONN_SERVER)
+                direction_http1_rest(&conn->out);
 }
 
 void stream_answer_unseen(struct conn *conn, uint64_t n, uint64_t now_ns)
 {
         struct answer_call call = {.conn = conn, .now_ns = now_ns};
         struct http1_sink sink = sink_for(&call);
+        struct direction *answers = answers_of(conn);
 
         if (conn_phase(conn) == CONN_OPEN)
                 answer_first(conn);
         else if (conn_phase(conn) == CONN_FCGI)
                 fcgi_flow_answers_unseen(conn, n);
-        else if (!http1_skip(parser_of(conn), n, &sink) || call.unprovoked)
+        else if (!answers->http1 || !http1_skip(answers->http1, n, &sink) || call.unprovoked)
                 conn_opaque(conn, STAT_OPAQUE_UNSEEN);
+        if (call.ended && conn->role == CONN_SERVER)
+                direction_http1_rest(answers);
 }
 
 void stream_answer_eof(struct conn *conn, uint64_t now_ns)
 {
         struct answer_call call = {.conn = conn, .now_ns = now_ns};
         struct http1_sink sink = sink_for(&call);
+        struct direction *answers = answers_of(conn);
 
-        if (conn_phase(conn) == CONN_HTTP1 && http1_busy(parser_of(conn)))
-                (void)http1_eof(parser_of(conn),
+        if (conn_phase(conn) == CONN_HTTP1 && direction_http1_busy(answers))
+                (void)http1_eof(answers->http1,
                                 &sink); /* what it could not complete is cut off by the caller */
 }

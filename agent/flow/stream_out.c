@@ -59,7 +59,7 @@ static bool skip(struct out_call *call, uint64_t n)
 /* Bytes that can leave without the parser. */
 static uint64_t body_left(const struct conn *conn)
 {
-        return conn->fcgi ? fcgi_body_left(&conn->out.fcgi) : http1_body_left(&conn->out.parser);
+        return conn->fcgi ? fcgi_body_left(conn->out.fcgi) : direction_http1_body_left(&conn->out);
 }
 
 /* The first @len of the host's bytes through the parser. Return: false when it is lost. */
@@ -125,8 +125,8 @@ static bool begins(const struct out_plan *plan)
         struct conn *conn = plan->conn;
         enum conn_phase protocol = guess(plan);
 
-        if (protocol == CONN_FCGI && !conn->fcgi)
-                conn_becomes_fcgi(conn);
+        if (protocol == CONN_FCGI && !conn->fcgi && !conn_becomes_fcgi(conn))
+                return false;
         return protocol == (conn->fcgi ? CONN_FCGI : CONN_HTTP1);
 }
 
@@ -150,9 +150,10 @@ static bool plan_heads(struct out_plan *plan)
         if (!plan->scratch)
                 return give_up(conn, STAT_OPAQUE_UNSEEN);
         if (conn->fcgi)
-                plan->scratch->before.fcgi = conn->out.fcgi;
-        else
-                plan->scratch->before.http1 = conn->out.parser;
+                plan->scratch->before.fcgi = *conn->out.fcgi;
+        else if (conn->out.http1)
+                plan->scratch->before.http1 = *conn->out.http1;
+        plan->scratch->fresh = !conn->fcgi && !conn->out.http1;
         plan->scratch->opening = conn->opening;
         plan->scratch->sending = conn->sending;
         plan->scratch->sending_head_done = conn->sending && conn->sending->head_done;
@@ -217,6 +218,30 @@ pass:
         return false;
 }
 
+/* Its text may stand in a larger room by now. */
+static void rewind_parser(struct conn *conn, const struct out_scratch *scratch)
+{
+        struct exchange *sending = conn->sending;
+
+        if (conn->fcgi) {
+                *conn->out.fcgi = scratch->before.fcgi;
+                if (sending && conn->out.fcgi->text) {
+                        conn->out.fcgi->text = sending->text.p;
+                        conn->out.fcgi->text_max = sending->text.size;
+                }
+        } else if (!conn->out.http1) { /* it found no room: lost already */
+                return;
+        } else if (scratch->fresh) {
+                http1_init(conn->out.http1, HTTP1_REQUESTS);
+        } else {
+                *conn->out.http1 = scratch->before.http1;
+                if (sending && conn->out.http1->text) {
+                        conn->out.http1->text = sending->text.p;
+                        conn->out.http1->text_max = sending->text.size;
+                }
+        }
+}
+
 /* Put everything back to where exactly @accepted of the host's bytes have left. */
 static void rewind_to(struct out_plan *plan, size_t accepted)
 {
@@ -224,11 +249,8 @@ static void rewind_to(struct out_plan *plan, size_t accepted)
         struct out_call call = {.plan = plan, .again = true};
         struct conn *conn = plan->conn;
 
-        if (conn->fcgi)
-                conn->out.fcgi = scratch->before.fcgi;
-        else
-                conn->out.parser = scratch->before.http1;
         conn->sending = scratch->sending;
+        rewind_parser(conn, scratch);
         if (conn->sending) {
                 conn->sending->head_done = scratch->sending_head_done;
                 conn->sending->request_done = false;
@@ -360,7 +382,7 @@ struct slice stream_out_leftover(const struct conn *conn)
 
         if (!exchange)
                 return SLICE_NULL;
-        return slice_make(exchange->inject_text + conn->leftover_sent,
+        return slice_make(exchange->added.p + conn->leftover_sent,
                           exchange->inject_len - conn->leftover_sent);
 }
 

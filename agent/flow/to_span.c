@@ -30,7 +30,7 @@ static void set_times(struct span *span, uint64_t start_ns, uint64_t end_ns)
 
 static void add_peer(struct span *span, const struct peer *peer)
 {
-        span_add_str(span, SEMCONV_RAW_NAME, slice_make(peer->name, peer->name_len));
+        span_add_str(span, SEMCONV_RAW_NAME, slice_make(peer->name.p, peer->name_len));
         span_add_bytes(span, SEMCONV_RAW_PEER, slice_make(&peer->addr, peer->len));
 }
 

@@ -356,6 +356,7 @@ long fcgi_feed(struct fcgi *parser, struct slice bytes, const struct fcgi_sink *
 {
         struct fcgi_cursor cursor = {.parser = parser, .sink = sink, .base = bytes.p, .len = bytes.len};
 
+        parser->sink = sink;
         while (!parser->lost && !cursor.stop && (cursor.at < cursor.len || parser->state == FCGI_TELL_END))
                 if (!steps[parser->state](&cursor))
                         parser->lost = true;

@@ -135,6 +135,7 @@ struct fcgi {
         char *text;            /* the head's buffer, from the sink; NULL: capture nothing */
         struct fcgi_head head; /* of the request begun last */
         struct fcgi_pair pair;
+        const struct fcgi_sink *sink; /* private: of the call under way */
         uint32_t open_count;
         struct fcgi_open open[LIMIT_FCGI_REQUESTS];
 };
@@ -171,6 +172,8 @@ struct fcgi_sink {
         bool (*answered)(void *ctx, struct fcgi *parser, uint16_t id, size_t at, uint32_t app_status,
                          uint8_t outcome);
         void *ctx;
+        /* As that of http1_sink. */
+        bool (*grow)(void *ctx, struct fcgi *parser, size_t need);
 };
 
 /* Context: signal (all of these). */

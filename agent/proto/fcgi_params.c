@@ -51,6 +51,15 @@ static bool is_list(enum fcgi_text which)
         return which == FCGI_HTTP_TRACESTATE || which == FCGI_HTTP_BAGGAGE;
 }
 
+/* Is there room for @n bytes more, or can there be? */
+static bool has_room(struct fcgi *parser, size_t n)
+{
+        if (n <= (size_t)(parser->text_max - parser->text_used))
+                return true;
+        return parser->text && parser->sink->grow &&
+               parser->sink->grow(parser->sink->ctx, parser, parser->text_used + n);
+}
+
 /*
  * A value of @len bytes comes: in place of an earlier one, or as a list that goes on. All the room that it
  * may take is taken now, so that where the next one goes does not depend on what is in this one.
@@ -61,7 +70,7 @@ static void begin_text(struct fcgi *parser, struct http1_span *span, bool goes_o
         size_t list = goes_on && before.len ? (size_t)before.len + 1 : 0;
 
         *span = (struct http1_span){.at = parser->text_used, .present = true};
-        span->cut = (goes_on && before.cut) || list + len > (size_t)(parser->text_max - parser->text_used);
+        span->cut = (goes_on && before.cut) || !has_room(parser, list + len);
         if (span->cut)
                 return;
         parser->text_used = (uint16_t)(parser->text_used + list + len);
@@ -269,7 +278,7 @@ static void compose_add(struct fcgi *parser, enum fcgi_text which, struct slice 
 
         if (!part->present || (part->len == 0 && !part->cut))
                 return;
-        uri->cut |= part->cut || part->len + before.len > (size_t)(parser->text_max - parser->text_used);
+        uri->cut |= part->cut || !has_room(parser, part->len + before.len);
         if (uri->cut)
                 return;
         parser->text_used = (uint16_t)(parser->text_used + before.len + part->len);

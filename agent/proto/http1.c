@@ -256,6 +256,7 @@ long http1_feed(struct http1 *parser, struct slice bytes, const struct http1_sin
 {
         struct http1_cursor cursor = {.parser = parser, .sink = sink, .base = bytes.p, .len = bytes.len};
 
+        parser->sink = sink;
         while (!parser->lost && !cursor.stop && (cursor.at < cursor.len || parser->state == HTTP1_END))
                 if (!set_window(&cursor) || !steps[parser->state](&cursor))
                         parser->lost = true;
@@ -305,6 +306,11 @@ bool http1_eof(struct http1 *parser, const struct http1_sink *sink)
 bool http1_busy(const struct http1 *parser)
 {
         return parser->state != HTTP1_IDLE && parser->state != HTTP1_IDLE_LF;
+}
+
+bool http1_fresh(const struct http1 *parser)
+{
+        return parser->state == HTTP1_IDLE && !parser->lost;
 }
 
 /* Does @bytes begin with @prefix (in any case), as far as it goes? */

@@ -66,7 +66,8 @@ struct http1_head {
         uint64_t content_length;    /* HTTP1_BODY_LENGTH */
         uint16_t traceparent_count; /* context headers seen: traceparent (any case) */
         uint16_t tracestate_count;
-        struct http1_place traceparent, tracestate; /* of the only one's value, without the blanks around it */
+        struct http1_place traceparent,
+                tracestate; /* of the only one's value, without the blanks around it */
         struct http1_span text[HTTP1_TEXTS];
 };
 
@@ -85,7 +86,8 @@ struct http1 {
         uint64_t body_left;     /* private */
         char *text;             /* the current message's buffer, from the sink; NULL: capture nothing */
         struct http1_head head; /* of the current message */
-        uint8_t priv[80];       /* private: line matching */
+        const struct http1_sink *sink; /* private: of the call under way */
+        uint8_t priv[80];              /* private: line matching */
 };
 
 /*
@@ -105,6 +107,9 @@ struct http1_sink {
         /* The message is complete; the next byte begins another one. */
         bool (*end)(void *ctx, struct http1 *parser, size_t at);
         void *ctx;
+        /* The text buffer has no room for @need bytes in all: put text and text_max of a larger one into the
+         * parser, with the first text_used bytes of the old one in it; or return false: a text is cut. */
+        bool (*grow)(void *ctx, struct http1 *parser, size_t need);
 };
 
 /* Context: signal (all of these). */
@@ -147,6 +152,9 @@ bool http1_eof(struct http1 *parser, const struct http1_sink *sink);
 
 /* True in mid-message (first byte seen, end not yet). */
 bool http1_busy(const struct http1 *parser);
+
+/* True when a new parser would do as well: nothing of the next message was seen, and nothing is wrong. */
+bool http1_fresh(const struct http1 *parser);
 
 /* A captured text, or an empty slice when absent or cut. */
 static inline struct slice http1_text_get(const struct http1 *parser, enum http1_text which)

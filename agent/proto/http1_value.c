@@ -289,16 +289,22 @@ static void cut_text(struct http1 *parser, struct http1_span *span)
         span->cut = true;
 }
 
+/* Is there room for @n bytes more, or can there be? */
+static bool has_room(struct http1 *parser, size_t n)
+{
+        return n <= (size_t)parser->text_max - parser->text_used ||
+               (parser->text && parser->sink->grow &&
+                parser->sink->grow(parser->sink->ctx, parser, parser->text_used + n));
+}
+
 /*
  * The text so far is copied behind all others and goes on there, after a comma: nothing that is in
  * the buffer moves or changes, which rewinding relies on.
  */
 static void join_text(struct http1 *parser, struct http1_span *span)
 {
-        size_t room = (size_t)parser->text_max - parser->text_used;
-
         http1_priv(parser)->join = false;
-        if (room < (size_t)span->len + 1) {
+        if (!has_room(parser, (size_t)span->len + 1)) {
                 span->at = parser->text_used;
                 cut_text(parser, span);
                 return;
@@ -317,7 +323,7 @@ void http1_text_add(struct http1 *parser, enum http1_text which, struct slice by
                 join_text(parser, span);
         if (span->cut || bytes.len == 0)
                 return;
-        if (bytes.len > (size_t)parser->text_max - parser->text_used) {
+        if (!has_room(parser, bytes.len)) {
                 cut_text(parser, span);
                 return;
         }

@@ -33,9 +33,7 @@
 
 _Static_assert(LIMIT_OPEN_SPANS <= OPEN_SLOT_OF, "a slot and its ring are one int");
 
-/* In a slab: its first word is the slab's. */
 struct home_ring {
-        uint64_t slab_word;
         struct ring ring;
         int handle;     /* of the memfd; kept for life, since a relay that dies is replaced, and gets the same
                            ring */
@@ -65,7 +63,7 @@ void (*home_ring_made)(void);
 void (*home_closing)(int status);
 
 static START_DATA struct home home;
-static struct slab ring_slab = SLAB_INIT(sizeof(struct home_ring), 4, RINGS_MAX);
+SLAB_DEFINE(static, ring_slab, sizeof(struct home_ring), 4, RINGS_MAX);
 
 /* The old number of a slot means nothing in a forked child, nor in another ring. */
 static int open_name(const struct home_ring *own, int slot)

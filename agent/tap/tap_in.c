@@ -223,7 +223,7 @@ static size_t take_request(struct conn *conn, int fd, const struct iovec *iov, i
 static bool in_body(const struct conn *conn, size_t n)
 {
         return conn->role == CONN_SERVER && conn_phase(conn) == CONN_HTTP1 &&
-               http1_body_left(&conn->in.parser) >= n;
+               direction_http1_body_left(&conn->in) >= n;
 }
 
 static size_t take_bytes(struct conn *conn, int fd, const struct iovec *iov, int iovcnt, size_t n, int flags)

@@ -63,7 +63,7 @@ bool tap_proc_own_memory(void)
 }
 
 /* In front of what carry_environ() makes: the context that its texts are copied from. */
-struct room {
+struct environ_room {
         struct scope_carry carry;
         char process[CARRY_PROCESS_MAX];
 };
@@ -78,10 +78,10 @@ size_t tap_proc_environ_room(char *const *envp)
                 if (scope_process_context(NULL) || (request != CAUSE_NONE && request != CAUSE_UNKNOWN))
                         size = carry_room(envp);
         });
-        return size ? sizeof(struct room) + size : 0;
+        return size ? sizeof(struct environ_room) + size : 0;
 }
 
-static char *const *make_environ(struct room *room, char *const *envp, bool replaced)
+static char *const *make_environ(struct environ_room *room, char *const *envp, bool replaced)
 {
         struct trace_context context;
         struct carry carry = {

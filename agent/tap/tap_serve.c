@@ -137,13 +137,13 @@ static bool is_interim(const struct conn *conn, const struct iovec *iov, size_t 
 {
         const char *p = iov->iov_base;
 
-        return conn_phase(conn) == CONN_HTTP1 && !http1_busy(&conn->out.parser) &&
+        return conn_phase(conn) == CONN_HTTP1 && !direction_http1_busy(&conn->out) &&
                MIN(iov->iov_len, n) >= STATUS_AT + 3 && p[STATUS_AT] == '1' && p[STATUS_AT + 2] != '1';
 }
 
 static void bytes_went(struct conn *conn, const struct iovec *iov, int iovcnt, size_t n)
 {
-        uint64_t left = conn_phase(conn) == CONN_HTTP1 ? http1_body_left(&conn->out.parser) : 0;
+        uint64_t left = conn_phase(conn) == CONN_HTTP1 ? direction_http1_body_left(&conn->out) : 0;
         uint64_t now_ns = left > n ? 0 : clock_mono_ns(); /* in mid-body nothing happens that has a time */
 
         conn->sent += n;

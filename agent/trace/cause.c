@@ -224,6 +224,11 @@ bool cause_context(uint64_t request, char *tracestate, char *baggage, struct cau
         return cause_table_copy(request, tracestate, baggage, ret_arrival);
 }
 
+bool cause_context_into(uint64_t request, struct room *room, struct cause_arrival *ret_arrival)
+{
+        return cause_table_copy_into(request, room, ret_arrival);
+}
+
 /* --- the rungs --- */
 
 static bool is_known(uint64_t request)

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "agent/base/guard.h"
+#include "agent/base/room.h"
 #include "agent/trace/context.h"
 
 #define CAUSE_NONE    0 /* no server request: a program without server side, or nothing is known yet */
@@ -135,6 +136,9 @@ void cause_leave(struct thread_cause *thread, const struct thread_cause *before)
  * Return: false when the request is over.
  */
 bool cause_context(uint64_t request, char *tracestate, char *baggage, struct cause_arrival *ret_arrival);
+
+/* The same, with what @room gets room for; where there is none, tracestate and baggage are left out. */
+bool cause_context_into(uint64_t request, struct room *room, struct cause_arrival *ret_arrival);
 
 /* Is the context one that exactly one open server request came in with (or was marked with)? Its number, or
  * CAUSE_NONE. */

@@ -7,10 +7,11 @@
 #include "agent/base/limits.h"
 #include "agent/base/load.h"
 #include "agent/base/rand.h"
+#include "agent/base/room.h"
 #include "agent/base/slab.h"
 #include "agent/base/stats.h"
 
-#define PER_CHUNK   32
+#define PER_CHUNK   64
 #define INDEX_BITS  16 /* of a number: index + 1; above it the serial */
 #define NUMBER_MASK ((1ull << 48) - 1)
 #define COUNT_ONE   (1ull << 48) /* of a cell */
@@ -18,7 +19,6 @@
 #define ROWS        2 /* of cells per question: two keys rarely meet in both, then all are looked at */
 
 struct request {
-        uint64_t slab_link;
         _Atomic uint32_t refs;   /* one for being open, one for each thread that reads it */
         _Atomic uint64_t number; /* 0 = not open */
         _Atomic uint32_t passed; /* 1: out of the cells of targets */
@@ -29,14 +29,13 @@ struct request {
         struct trace_context context, incoming;
         uint32_t tracestate_len, baggage_len;
         bool sampled, marked;
-        char tracestate[LIMIT_TRACESTATE];
-        char baggage[LIMIT_BAGGAGE];
+        struct room texts; /* tracestate, baggage */
 };
 
 _Static_assert(LIMIT_SERVER_REQUESTS < 1 << INDEX_BITS, "an index fits into a number");
 _Static_assert(2 * LIMIT_SERVER_REQUESTS < 1 << 16, "a cell counts every request, with two contexts each");
 
-static struct slab requests = SLAB_INIT(sizeof(struct request), PER_CHUNK, LIMIT_SERVER_REQUESTS);
+SLAB_DEFINE(static, requests, sizeof(struct request), PER_CHUNK, LIMIT_SERVER_REQUESTS);
 static _Atomic uint32_t serials;
 static _Atomic uint64_t lost; /* open ones that there was no room for */
 static _Atomic uint64_t hash_seed;
@@ -165,15 +164,17 @@ static struct request *request_at(uint64_t number)
 {
         uint32_t index = (uint32_t)(number & ((1u << INDEX_BITS) - 1)) - 1;
 
-        if (number > NUMBER_MASK || index >= atomic_load_explicit(&requests.made, memory_order_acquire))
+        if (number > NUMBER_MASK || index >= slab_end(&requests))
                 return NULL;
         return slab_at(&requests, index);
 }
 
 static void request_put(struct request *request)
 {
-        if (atomic_fetch_sub_explicit(&request->refs, 1, memory_order_acq_rel) == 1)
-                slab_free(&requests, request->index);
+        if (atomic_fetch_sub_explicit(&request->refs, 1, memory_order_acq_rel) != 1)
+                return;
+        room_give(&request->texts);
+        slab_free(&requests, request->index);
 }
 
 /* The open request with a reference taken, or NULL. */
@@ -201,12 +202,20 @@ bool cause_table_has(uint64_t number)
 }
 
 /* What does not fit is left out: a part of it would be wrong. */
-static uint32_t keep(char *room, size_t size, struct slice text)
+static void keep(struct request *request, struct slice tracestate, struct slice baggage)
 {
-        if (text.len == 0 || text.len > size)
-                return 0;
-        memcpy(room, text.p, text.len);
-        return (uint32_t)text.len;
+        size_t state_len = tracestate.len <= LIMIT_TRACESTATE ? tracestate.len : 0;
+        size_t baggage_len = baggage.len <= LIMIT_BAGGAGE ? baggage.len : 0;
+
+        request->tracestate_len = request->baggage_len = 0;
+        if (state_len + baggage_len == 0 || !room_take(&request->texts, state_len + baggage_len))
+                return;
+        if (state_len)
+                memcpy(request->texts.p, tracestate.p, state_len);
+        if (baggage_len)
+                memcpy(request->texts.p + state_len, baggage.p, baggage_len);
+        request->tracestate_len = (uint32_t)state_len;
+        request->baggage_len = (uint32_t)baggage_len;
 }
 
 static void change_ids(void (*change)(_Atomic uint64_t *cell, uint64_t number), const struct request *request,
@@ -239,9 +248,7 @@ uint64_t cause_table_add(uint32_t thread, const struct cause_arrival *arrival)
         request->context.tracestate = request->incoming.tracestate = SLICE_NULL;
         request->sampled = arrival->sampled;
         request->marked = arrival->marked;
-        request->tracestate_len =
-                keep(request->tracestate, sizeof(request->tracestate), arrival->context.tracestate);
-        request->baggage_len = keep(request->baggage, sizeof(request->baggage), arrival->baggage);
+        keep(request, arrival->context.tracestate, arrival->baggage);
         atomic_store_explicit(&request->passed, request->target == 0, memory_order_relaxed);
         atomic_store_explicit(&request->begun, 0, memory_order_relaxed);
         atomic_store_explicit(&request->refs, 1, memory_order_release);
@@ -322,18 +329,42 @@ static struct slice copied(char *to, const char *from, uint32_t len)
         return slice_make(to, len);
 }
 
+static struct cause_arrival arrival_of(const struct request *request)
+{
+        return (struct cause_arrival){.context = request->context,
+                                      .incoming = request->incoming,
+                                      .sampled = request->sampled,
+                                      .marked = request->marked};
+}
+
 bool cause_table_copy(uint64_t number, char *tracestate, char *baggage, struct cause_arrival *ret_arrival)
 {
         struct request *request = request_get(number);
 
         if (!request)
                 return false;
-        *ret_arrival = (struct cause_arrival){.context = request->context,
-                                              .incoming = request->incoming,
-                                              .sampled = request->sampled,
-                                              .marked = request->marked};
-        ret_arrival->context.tracestate = copied(tracestate, request->tracestate, request->tracestate_len);
-        ret_arrival->baggage = copied(baggage, request->baggage, request->baggage_len);
+        *ret_arrival = arrival_of(request);
+        ret_arrival->context.tracestate = copied(tracestate, request->texts.p, request->tracestate_len);
+        ret_arrival->baggage =
+                copied(baggage, request->texts.p + request->tracestate_len, request->baggage_len);
+        request_put(request);
+        return true;
+}
+
+bool cause_table_copy_into(uint64_t number, struct room *room, struct cause_arrival *ret_arrival)
+{
+        struct request *request = request_get(number);
+        size_t len;
+
+        if (!request)
+                return false;
+        *ret_arrival = arrival_of(request);
+        len = (size_t)request->tracestate_len + request->baggage_len;
+        if (len && room_grow(room, len, 0)) {
+                memcpy(room->p, request->texts.p, len);
+                ret_arrival->context.tracestate = slice_make(room->p, request->tracestate_len);
+                ret_arrival->baggage = slice_make(room->p + request->tracestate_len, request->baggage_len);
+        }
         request_put(request);
         return true;
 }
@@ -379,12 +410,12 @@ static uint64_t only_with(const _Atomic uint64_t *cell,
 /* The only one of all. Ends at the second: what many have in common costs no more than what two have. */
 static uint64_t only_of_all(bool (*is_it)(const struct request *request, const void *key), const void *key)
 {
-        uint32_t made = atomic_load_explicit(&requests.made, memory_order_acquire);
+        uint32_t end = slab_end(&requests);
         uint64_t found = CAUSE_NONE;
 
-        for (uint32_t i = 0; i < made && found != CAUSE_UNKNOWN; i++) {
-                struct request *request = slab_at(&requests, i);
-                uint64_t number = atomic_load_explicit(&request->number, memory_order_acquire);
+        for (uint32_t i = 0; i < end && found != CAUSE_UNKNOWN; i++) {
+                struct request *request = slab_has(&requests, i) ? slab_at(&requests, i) : NULL;
+                uint64_t number = request ? atomic_load_explicit(&request->number, memory_order_acquire) : 0;
 
                 if (number == 0 || !request_get(number))
                         continue;
@@ -430,19 +461,20 @@ uint64_t cause_table_by_ids(const struct trace_context *context)
 
 void cause_table_clear(void)
 {
-        uint32_t made = atomic_load_explicit(&requests.made, memory_order_acquire);
+        uint32_t end = slab_end(&requests);
 
-        if (made == 0)
+        if (end == 0)
                 return;
         atomic_store(&lost, 0);
         atomic_store(&all, 0);
         cells_clear(of_thread, ARRAY_LEN(of_thread));
         cells_clear(of_target, ARRAY_LEN(of_target));
         cells_clear(of_ids, ARRAY_LEN(of_ids));
-        for (uint32_t i = 0; i < made; i++) {
+        for (uint32_t i = 0; i < end; i++) {
                 struct request *request = slab_at(&requests, i);
 
-                if (atomic_load(&request->number) && atomic_exchange(&request->number, 0))
+                if (slab_has(&requests, i) && atomic_load(&request->number) &&
+                    atomic_exchange(&request->number, 0))
                         request_put(request);
         }
 }

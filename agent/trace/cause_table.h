@@ -21,6 +21,7 @@ void cause_table_remove(uint64_t request);
 bool cause_table_has(uint64_t request);
 /* See cause_context(). */
 bool cause_table_copy(uint64_t request, char *tracestate, char *baggage, struct cause_arrival *ret_arrival);
+bool cause_table_copy_into(uint64_t request, struct room *room, struct cause_arrival *ret_arrival);
 /* The request was passed on: cause_table_by_target() does not find it any more. */
 void cause_table_pass_on(uint64_t request);
 /* Something is written for it. Return: true for the first time, and when it was not passed on before. */

@@ -113,6 +113,15 @@ static void found(struct scope_decision *decision, uint64_t request, enum cause_
         stat_add(STAT_PARENT_SEAM + (rung - CAUSE_BY_SEAM), 1);
 }
 
+static void decide_below(struct scope_decision *decision, const struct cause_arrival *arrival,
+                         uint64_t request, enum cause_rung rung)
+{
+        begin_below(decision, &arrival->context, false);
+        decision->sampled = arrival->sampled;
+        decision->baggage = arrival->baggage;
+        found(decision, request, rung);
+}
+
 bool scope_below(struct scope_decision *decision, uint64_t request, enum cause_rung rung,
                  struct scope_carry *carry)
 {
@@ -121,11 +130,14 @@ bool scope_below(struct scope_decision *decision, uint64_t request, enum cause_r
         if (!cause_context(request, carry ? carry->tracestate : NULL, carry ? carry->baggage : NULL,
                            &arrival))
                 return false;
-        begin_below(decision, &arrival.context, false);
-        decision->sampled = arrival.sampled;
-        decision->baggage = arrival.baggage;
-        found(decision, request, rung);
+        decide_below(decision, &arrival, request, rung);
         return true;
+}
+
+static void decide_alone(struct scope_decision *decision, uint64_t request)
+{
+        scope_begin(decision);
+        found(decision, request, span_id_valid(decision->parent_id) ? CAUSE_BY_ENVIRON : CAUSE_BY_NOTHING);
 }
 
 void scope_decide(struct scope_decision *ret_decision, const struct cause_departure *departure,
@@ -134,11 +146,21 @@ void scope_decide(struct scope_decision *ret_decision, const struct cause_depart
         uint64_t request;
         enum cause_rung rung = cause_find(&thread_state.cause, departure, &request);
 
-        if (rung != CAUSE_BY_NOTHING && scope_below(ret_decision, request, rung, carry))
-                return;
-        scope_begin(ret_decision);
-        found(ret_decision, request,
-              span_id_valid(ret_decision->parent_id) ? CAUSE_BY_ENVIRON : CAUSE_BY_NOTHING);
+        if (rung == CAUSE_BY_NOTHING || !scope_below(ret_decision, request, rung, carry))
+                decide_alone(ret_decision, request);
+}
+
+void scope_decide_into(struct scope_decision *ret_decision, const struct cause_departure *departure,
+                       struct room *carry)
+{
+        struct cause_arrival arrival;
+        uint64_t request;
+        enum cause_rung rung = cause_find(&thread_state.cause, departure, &request);
+
+        if (rung != CAUSE_BY_NOTHING && cause_context_into(request, carry, &arrival))
+                decide_below(ret_decision, &arrival, request, rung);
+        else
+                decide_alone(ret_decision, request);
 }
 
 void scope_again(struct scope_decision *decision)

@@ -60,6 +60,10 @@ const struct trace_context *scope_process_context(struct slice *ret_baggage);
 void scope_decide(struct scope_decision *ret_decision, const struct cause_departure *departure,
                   struct scope_carry *carry);
 
+/* The same, with a @carry that gets as much room as it takes. Context: signal. */
+void scope_decide_into(struct scope_decision *ret_decision, const struct cause_departure *departure,
+                       struct room *carry);
+
 /**
  * scope_below() - the same for a request that is known already, found by @rung
  *

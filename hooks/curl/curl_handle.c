@@ -8,7 +8,7 @@
 #include "agent/base/stats.h"
 
 INTMAP_DEFINE(handles, 2 * LIMIT_CURL_HANDLES);
-static struct slab slab = SLAB_INIT(sizeof(struct curl_handle), 16, LIMIT_CURL_HANDLES);
+SLAB_DEFINE(static, slab, sizeof(struct curl_handle), 16, LIMIT_CURL_HANDLES);
 
 struct curl_handle *curl_handle_find(CURL *easy)
 {

@@ -41,14 +41,12 @@ struct curl_hop {
 
 /* What the seam remembers of a multi handle. */
 struct curl_multi {
-        uint64_t slab_word;
         const struct curl_library *real;
         struct curl_handle *first; /* transfers of ours that were added to it */
         bool all_done;             /* its last run reported no running transfer */
 };
 
 struct curl_handle {
-        uint64_t slab_word;
         CURL *easy;
         const struct curl_library *real;
 

@@ -14,7 +14,7 @@
 #include "hooks/hook.h"
 
 INTMAP_DEFINE(multis, 2 * LIMIT_CURL_MULTIS);
-static struct slab slab = SLAB_INIT(sizeof(struct curl_multi), 64, LIMIT_CURL_MULTIS);
+SLAB_DEFINE(static, slab, sizeof(struct curl_multi), 64, LIMIT_CURL_MULTIS);
 
 static struct curl_multi *find(CURLM *multi)
 {

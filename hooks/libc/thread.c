@@ -5,9 +5,8 @@
 #include "agent/tap/tap_thread.h"
 #include "hooks/hook.h"
 
-/* In a slab: its first word is the slab's. From the creator to the trampoline. */
+/* From the creator to the trampoline. */
 struct start {
-        uint64_t slab_word;
         union {
                 void *(*posix)(void *);
                 thrd_start_t c11;
@@ -17,7 +16,7 @@ struct start {
         uint32_t index;
 };
 
-static struct slab starts = SLAB_INIT(sizeof(struct start), 64, LIMIT_THREAD_STARTS);
+SLAB_DEFINE(static, starts, sizeof(struct start), 64, LIMIT_THREAD_STARTS);
 
 /* Return: NULL when there is nothing to hand over. */
 static struct start *start_new(void *arg)

@@ -75,14 +75,13 @@ static struct job *job_find(uintptr_t key, const void *owner)
 
 /* --- GLib: data is compared and sorted by the pool, so it stays as it is --- */
 
-/* In a slab: its first word is the slab's. Never given back: the pool's threads may run on. */
+/* Never given back: the pool's threads may run on. */
 struct glib_pool {
-        uint64_t slab_word;
         void (*func)(void *data, void *user_data);
         void *user_data;
 };
 
-static struct slab glib_pools = SLAB_INIT(sizeof(struct glib_pool), 16, LIMIT_POOLS);
+SLAB_DEFINE(static, glib_pools, sizeof(struct glib_pool), 16, LIMIT_POOLS);
 
 /* The request of the job with this data; of two jobs with the same data nobody knows which is which. */
 static uint64_t glib_take(const struct glib_pool *pool, void *data)

@@ -172,7 +172,7 @@ START_TEST(test_names_newest_wins_and_long_ones_are_left_out)
 {
         struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(80)};
         char long_name[LIMIT_HOST_NAME + 2];
-        struct peer peer;
+        struct peer peer = {.len = 0};
 
         inet_pton(AF_INET, "192.0.2.1", &addr.sin_addr);
         memset(long_name, 'n', sizeof(long_name));
@@ -182,7 +182,7 @@ START_TEST(test_names_newest_wins_and_long_ones_are_left_out)
         names_remember((struct sockaddr *)&addr, SLICE("old.example"), 2);
         names_remember((struct sockaddr *)&addr, SLICE("new.example"), 3);
         ck_assert(peer_fill(&peer, (struct sockaddr *)&addr, sizeof(addr)));
-        ck_assert(slice_eq(slice_make(peer.name, peer.name_len), SLICE("new.example")));
+        ck_assert(slice_eq(slice_make(peer.name.p, peer.name_len), SLICE("new.example")));
         ck_assert_uint_eq(peer.lookup, 3);
         ck_assert_int_eq(peer_port(&peer), 80);
 }
