@@ -8,6 +8,7 @@
 #include "agent/base/sys.h"
 #include "agent/config/config.h"
 #include "agent/flow/handoff.h"
+#include "agent/flow/tls.h"
 #include "agent/ring/home.h"
 #include "agent/tap/tap_net.h"
 #include "agent/trace/process_span.h"
@@ -147,6 +148,7 @@ START_TEXT void lifecycle_stop(void)
                         conn_table_each(conn_last_words);
                         if (handoff_has_left())
                                 handoff_last_words();
+                        tls_last_words();
                         home_at_exit();
                 }
         });

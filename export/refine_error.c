@@ -123,6 +123,54 @@ const char *refine_error_signal(int64_t number)
         return name_at(signal_names, ARRAY_LEN(signal_names), number);
 }
 
+/* By number: the traced program's OpenSSL is not the one we are built with. */
+#define X509_V(number, symbol) [number] = "X509_V_ERR_" #symbol
+
+/* clang-format off */
+static const char *const x509_names[] = {
+        X509_V(1, UNSPECIFIED), X509_V(2, UNABLE_TO_GET_ISSUER_CERT), X509_V(3, UNABLE_TO_GET_CRL),
+        X509_V(7, CERT_SIGNATURE_FAILURE), X509_V(8, CRL_SIGNATURE_FAILURE), X509_V(9, CERT_NOT_YET_VALID),
+        X509_V(10, CERT_HAS_EXPIRED), X509_V(11, CRL_NOT_YET_VALID), X509_V(12, CRL_HAS_EXPIRED),
+        X509_V(18, DEPTH_ZERO_SELF_SIGNED_CERT), X509_V(19, SELF_SIGNED_CERT_IN_CHAIN),
+        X509_V(20, UNABLE_TO_GET_ISSUER_CERT_LOCALLY), X509_V(21, UNABLE_TO_VERIFY_LEAF_SIGNATURE),
+        X509_V(22, CERT_CHAIN_TOO_LONG), X509_V(23, CERT_REVOKED), X509_V(24, INVALID_CA),
+        X509_V(26, INVALID_PURPOSE), X509_V(27, CERT_UNTRUSTED), X509_V(28, CERT_REJECTED),
+        X509_V(50, APPLICATION_VERIFICATION), X509_V(62, HOSTNAME_MISMATCH), X509_V(63, EMAIL_MISMATCH),
+        X509_V(64, IP_ADDRESS_MISMATCH), X509_V(66, EE_KEY_TOO_SMALL), X509_V(67, CA_KEY_TOO_SMALL),
+        X509_V(68, CA_MD_TOO_WEAK),
+};
+/* clang-format on */
+
+/* The GNUTLS_E_* numbers are negative. */
+#define GNUTLS(number, symbol) [number] = "GNUTLS_E_" #symbol
+
+/* clang-format off */
+static const char *const gnutls_names[] = {
+        GNUTLS(8, UNSUPPORTED_VERSION_PACKET), GNUTLS(9, UNEXPECTED_PACKET_LENGTH), GNUTLS(10, INVALID_SESSION),
+        GNUTLS(12, FATAL_ALERT_RECEIVED), GNUTLS(15, UNEXPECTED_PACKET), GNUTLS(18, ERROR_IN_FINISHED_PACKET),
+        GNUTLS(19, UNEXPECTED_HANDSHAKE_PACKET), GNUTLS(24, DECRYPTION_FAILED),
+        GNUTLS(32, INSUFFICIENT_CREDENTIALS), GNUTLS(43, CERTIFICATE_ERROR), GNUTLS(49, NO_CERTIFICATE_FOUND),
+        GNUTLS(53, PUSH_ERROR), GNUTLS(54, PULL_ERROR), GNUTLS(55, RECEIVED_ILLEGAL_PARAMETER),
+        GNUTLS(58, RECEIVED_ILLEGAL_EXTENSION), GNUTLS(60, CERTIFICATE_KEY_MISMATCH),
+        GNUTLS(87, NO_CIPHER_SUITES), GNUTLS(106, UNSUPPORTED_SIGNATURE_ALGORITHM),
+        GNUTLS(112, CERTIFICATE_REQUIRED), GNUTLS(217, INSUFFICIENT_SECURITY), GNUTLS(319, TIMEDOUT),
+        GNUTLS(348, CERTIFICATE_VERIFICATION_ERROR), GNUTLS(423, NO_COMMON_KEY_SHARE),
+};
+/* clang-format on */
+
+static const char *tls_name(int64_t number)
+{
+        const char *name;
+
+        if (number == TLS_ERROR_HANDSHAKE)
+                return "tls_handshake_failed";
+        if (number > 0)
+                name = name_at(x509_names, ARRAY_LEN(x509_names), number);
+        else
+                name = number > -1000 ? name_at(gnutls_names, ARRAY_LEN(gnutls_names), -number) : NULL;
+        return name ? name : "tls_error";
+}
+
 static const char *truncated_name(int64_t set)
 {
         return REFINE_ERROR_EOF;
@@ -139,8 +187,9 @@ static const struct {
         const char *(*name)(int64_t number);
 } error_rows[] = {
         {SEMCONV_RAW_SIGNAL, refine_error_signal}, {SEMCONV_RAW_ERRNO, refine_error_errno},
-        {SEMCONV_RAW_EAI, refine_error_eai},       {SEMCONV_RAW_CURLE, refine_error_curle},
-        {SEMCONV_RAW_TRUNCATED, truncated_name},   {SEMCONV_RAW_UNANSWERED, unanswered_name},
+        {SEMCONV_RAW_TLS_ERROR, tls_name},         {SEMCONV_RAW_EAI, refine_error_eai},
+        {SEMCONV_RAW_CURLE, refine_error_curle},   {SEMCONV_RAW_TRUNCATED, truncated_name},
+        {SEMCONV_RAW_UNANSWERED, unanswered_name},
 };
 
 static const char *error_name(const struct refine_draft *draft)

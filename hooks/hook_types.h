@@ -30,6 +30,8 @@
 
 #include "hooks/curl/curl_types.h"
 #include "hooks/pool/pool_types.h"
+#include "hooks/tls/gnutls_types.h"
+#include "hooks/tls/openssl_types.h"
 
 /* In glibc, but declared only for fortified programs (the first five) or in no header at all. */
 ssize_t __read_chk(int fd, void *buf, size_t nbytes, size_t buflen);

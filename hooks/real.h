@@ -16,7 +16,7 @@
 
 #define REAL_OWN_SONAME "libotel-preload.so"
 
-enum hook_library { HOOK_LIBC, HOOK_THREAD, HOOK_POOL, HOOK_CURL, HOOK_DL };
+enum hook_library { HOOK_LIBC, HOOK_THREAD, HOOK_POOL, HOOK_CURL, HOOK_DL, HOOK_OPENSSL, HOOK_GNUTLS };
 enum hook_need { HOOK_MUST, HOOK_MAY };
 
 enum hook_id {

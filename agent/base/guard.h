@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 struct conn;
+struct tls_call;
 
 #define THREAD_DEBTS 16
 
@@ -59,6 +60,7 @@ struct thread_state {
         struct thread_cause cause;
         struct thread_send *send;               /* the innermost one; NULL = none */
         struct thread_send sends[THREAD_SENDS]; /* what is nested deeper is not remembered */
+        struct tls_call *tls; /* the innermost call into a TLS library (agent/flow/tls.h); NULL = none */
         uint32_t tid, tid_generation; /* of the kernel, in which process_generation; 0 = not asked */
 };
 

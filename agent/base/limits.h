@@ -35,6 +35,10 @@
 #define LIMIT_SCRATCH_COUNT   256                   /* outgoing calls with a request head under way at once */
 #define LIMIT_IOV             1024                  /* iovecs of one call (IOV_MAX) */
 
+/* TLS */
+#define LIMIT_TLS_OBJECTS   65536 /* TLS objects with state of ours */
+#define LIMIT_TLS_LIBRARIES 4     /* OpenSSLs loaded at the same time */
+
 /* FastCGI */
 #define LIMIT_FCGI_REQUESTS   64           /* requests of one connection with incomplete input */
 #define LIMIT_FCGI_PARAMS     (256 * 1024) /* bytes of one request's parameters */

@@ -24,6 +24,7 @@
         X(OPAQUE_ERROR, "connections left alone: bytes not understood")             \
         X(OPAQUE_UPGRADE, "connections left alone: upgraded or tunnel")             \
         X(OPAQUE_UNSEEN, "connections left alone: bytes went where we do not look") \
+        X(OPAQUE_TLS, "connections left alone: TLS that we cannot see into")        \
         X(INJECTED, "requests given a context header")                              \
         X(REPLACED, "requests whose passed-on context header was made our span's")  \
         X(PARENT_SEAM, "parents found: the API's own context")                      \

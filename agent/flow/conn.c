@@ -64,6 +64,16 @@ void conn_opaque(struct conn *conn, enum stat_id why)
                 cause_others(true);
 }
 
+void conn_carries(struct conn *conn)
+{
+        (void)atomic_exchange_explicit(&conn->phase, CONN_OPAQUE, memory_order_acq_rel);
+        conn->carries = true;
+        conn->unseen_tls = false;
+        if (conn->others)
+                cause_others(false);
+        conn->others = false;
+}
+
 void conn_established(struct conn *conn, uint64_t now_ns)
 {
         uint32_t expected = CONN_CONNECTING;
@@ -148,7 +158,7 @@ void conn_tell_setup(struct conn *conn)
 {
         if (!conn->tcp || atomic_exchange(&conn->setup_told, 1) || !conn->connect_end_ns)
                 return;
-        to_span_connect(&conn->peer, conn->connect_start_ns, conn->connect_end_ns, 0, false);
+        to_span_connect(conn, &(struct exchange_outcome){.end_ns = conn->connect_end_ns});
 }
 
 /* The set-up itself failed. */
@@ -157,7 +167,15 @@ static void setup_failed(struct conn *conn, int error, bool timed_out, uint64_t 
         if (!conn->tcp || atomic_exchange(&conn->setup_told, 1))
                 return;
         thread_state.connect_failed = conn->peer.lookup;
-        to_span_connect(&conn->peer, conn->connect_start_ns, now_ns, error, timed_out);
+        to_span_connect(
+                conn, &(struct exchange_outcome){.end_ns = now_ns, .error = error, .timed_out = timed_out});
+}
+
+static void count_unseen(struct conn *conn)
+{
+        if (conn->unseen_tls)
+                stat_add(STAT_OPAQUE_TLS, 1);
+        conn->unseen_tls = false;
 }
 
 #define SETTLE_YIELDS 200
@@ -334,6 +352,7 @@ static bool conn_finish(struct conn *conn)
                 setup_failed(conn, 0, true, outcome.end_ns);
         else if (phase == CONN_OPEN)
                 conn_tell_setup(conn); /* ended without a word */
+        count_unseen(conn);
         return end_answers(conn, &outcome, false);
 }
 
@@ -348,6 +367,7 @@ void conn_last_words(struct conn *conn)
         }
         if (conn_phase(conn) == CONN_OPEN)
                 conn_tell_setup(conn);
+        count_unseen(conn);
         /* Held: another thread is reading. What it does not finish is found in shared memory. */
         if (!direction_enter(answers))
                 return;
@@ -377,7 +397,7 @@ static void conn_release(struct conn *conn)
 void conn_take_over(struct conn *conn)
 {
         conn->generation = process_generation;
-        conn->others = conn->role == CONN_SERVER && conn_phase(conn) == CONN_OPAQUE;
+        conn->others = conn->role == CONN_SERVER && conn_phase(conn) == CONN_OPAQUE && !conn->carries;
         if (conn->others)
                 cause_others(true);
         direction_leave(&conn->out);

@@ -70,6 +70,10 @@ struct conn {
         _Atomic bool peeked;         /* the host looked at bytes before it took them */
         bool others;                 /* server, opaque: counted by cause_others() */
         bool tcp;
+        bool tls;                     /* plaintext of a TLS object (tls.h), which has no descriptor of its own */
+        bool carries;                 /* its bytes are a TLS object's, which tells what there is to tell */
+        bool unseen_tls;              /* a TLS handshake that no object known to us has begun */
+        int tls_error;                /* why TLS failed, as RAW_TLS_ERROR; 0: it did not */
         uint8_t role;                 /* enum conn_role */
         struct cause_opening opening; /* client: for which server request it was opened */
         union {                       /* server: our own side of it, once a request was read */
@@ -145,6 +149,8 @@ void conn_adopt(struct conn *conn);
 void conn_take_over(struct conn *conn);
 /* Hands off from here on, for the reason counted under @why. */
 void conn_opaque(struct conn *conn, enum stat_id why);
+/* Hands off because a TLS library has it: nothing is counted, and nothing told that its plaintext tells. */
+void conn_carries(struct conn *conn);
 /* The connection stands; tells nothing yet. */
 void conn_established(struct conn *conn, uint64_t now_ns);
 /* It broke with @error (errno): what is under way fails when the connection is finished. */

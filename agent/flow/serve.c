@@ -12,6 +12,7 @@
 #include "agent/flow/fcgi_flow.h"
 #include "agent/flow/glob.h"
 #include "agent/flow/handoff_table.h"
+#include "agent/flow/tls.h"
 #include "agent/flow/to_span.h"
 #include "agent/process.h"
 #include "agent/ring/home.h"
@@ -117,12 +118,12 @@ static bool mark(struct serve_call *call, const struct exchange *exchange, const
         return true;
 }
 
-static void remember_local(struct conn *conn, int fd)
+void serve_remember_local(struct conn *conn, int fd)
 {
         struct sockaddr_storage addr;
         socklen_t len = sizeof(addr);
 
-        if (!conn->tcp || conn->local_len ||
+        if (fd < 0 || !conn->tcp || conn->local_len ||
             sys_call(SYS_getsockname, fd, (long)&addr, (long)&len, 0, 0, 0) < 0)
                 return;
         conn->local_len = addr.ss_family == AF_INET    ? sizeof(conn->local.in)
@@ -193,7 +194,7 @@ void serve_arrived(struct conn *conn, struct exchange *exchange, int fd, unsigne
         struct trace_context incoming;
 
         incoming = decide(exchange, contexts);
-        remember_local(conn, fd);
+        serve_remember_local(conn, fd);
         open_cause(exchange, &incoming, false);
         show(conn, exchange);
 }
@@ -209,7 +210,7 @@ static bool on_head(void *ctx, struct http1 *parser, size_t at)
         exchange->is_head = slice_eq(exchange_text(exchange, HTTP1_METHOD), SLICE("HEAD"));
         exchange->is_connect = parser->head.connect;
         incoming = decide(exchange, parser->head.traceparent_count);
-        remember_local(call->conn, call->fd);
+        serve_remember_local(call->conn, call->fd);
         open_cause(exchange, &incoming, mark(call, exchange, &parser->head));
         show(call->conn, exchange);
         return true;
@@ -236,6 +237,8 @@ void serve_in_bytes(struct conn *conn, int fd, struct slice bytes, struct serve_
         uint32_t open = CONN_OPEN;
 
         if (conn_phase(conn) == CONN_OPEN && http1_guess(bytes, HTTP1_REQUESTS) == PROTO_NO) {
+                if (tls_came(conn, fd, bytes))
+                        return;
                 if (fcgi_guess(bytes, FCGI_REQUESTS) == PROTO_NO) {
                         conn_opaque(conn, STAT_OPAQUE_UNKNOWN);
                         return;

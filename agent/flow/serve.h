@@ -44,6 +44,9 @@ void serve_in_bytes(struct conn *conn, int fd, struct slice bytes, struct serve_
  */
 void serve_arrived(struct conn *conn, struct exchange *exchange, int fd, unsigned contexts);
 
+/* Keep our own address of @fd, once. Context: hook. */
+void serve_remember_local(struct conn *conn, int fd);
+
 /* @n bytes arrived and went where we cannot look. */
 void serve_in_unseen(struct conn *conn, uint64_t n);
 

@@ -12,6 +12,7 @@
 #include "agent/base/load.h"
 #include "agent/base/sys.h"
 #include "agent/flow/out_call.h"
+#include "agent/flow/tls.h"
 #include "agent/flow/to_span.h"
 
 #define PAGE 4096
@@ -208,7 +209,8 @@ bool stream_out_plan(struct out_plan *ret_plan, struct conn *conn, const struct 
                 goto pass;
         }
         if (!conn_speaks(conn) && !begins(plan)) {
-                (void)give_up(conn, STAT_OPAQUE_UNKNOWN);
+                if (!tls_leaves(conn, iov, iovcnt))
+                        (void)give_up(conn, STAT_OPAQUE_UNKNOWN);
                 goto pass;
         }
         if (plan_heads(plan))
@@ -298,7 +300,7 @@ static bool breaks_connection(int error)
 {
         static const int broken[] = {ECONNRESET,   EPIPE,        ECONNREFUSED, ETIMEDOUT,
                                      EHOSTUNREACH, ENETUNREACH,  EHOSTDOWN,    ENETDOWN,
-                                     ENETRESET,    ECONNABORTED, ESHUTDOWN};
+                                     ENETRESET,    ECONNABORTED, ESHUTDOWN,    EPROTO};
 
         for (size_t i = 0; i < ARRAY_LEN(broken); i++)
                 if (broken[i] == error)

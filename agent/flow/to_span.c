@@ -83,7 +83,8 @@ static void exchange_span(struct span *span, const struct conn *conn, const stru
                 span_add_bytes(span, SEMCONV_RAW_LOCAL, slice_make(&conn->local, conn->local_len));
         }
         add_texts(span, exchange, server, most);
-        span_add_str(span, SEMCONV_RAW_SCHEME, exchange->https ? SLICE("https") : SLICE("http"));
+        span_add_str(span, SEMCONV_RAW_SCHEME,
+                     exchange->https || conn->tls ? SLICE("https") : SLICE("http"));
         if (exchange->fcgi_id)
                 span_add_str(span, SEMCONV_NETWORK_PROTOCOL_NAME, SLICE("fastcgi"));
         else
@@ -99,6 +100,16 @@ void to_span_dropped(struct exchange *exchange)
                 home_open_clear(shown);
 }
 
+static void add_failure(struct span *span, const struct conn *conn, const struct exchange_outcome *outcome)
+{
+        if (outcome->error && conn->tls_error)
+                span_add_int(span, SEMCONV_RAW_TLS_ERROR, conn->tls_error);
+        else if (outcome->error)
+                span_add_int(span, SEMCONV_RAW_ERRNO, outcome->error);
+        if (outcome->timed_out)
+                span_add_str(span, SEMCONV_ERROR_TYPE, SLICE("timeout"));
+}
+
 void to_span_exchange(const struct conn *conn, struct exchange *exchange,
                       const struct exchange_outcome *outcome)
 {
@@ -111,14 +122,11 @@ void to_span_exchange(const struct conn *conn, struct exchange *exchange,
         set_times(&span, exchange->start_ns, outcome->end_ns);
         if (exchange->status)
                 span_add_int(&span, SEMCONV_HTTP_RESPONSE_STATUS_CODE, exchange->status);
-        if (outcome->error)
-                span_add_int(&span, SEMCONV_RAW_ERRNO, outcome->error);
+        add_failure(&span, conn, outcome);
         if (outcome->unanswered)
                 span_add_int(&span, SEMCONV_RAW_UNANSWERED, 1);
         else if (outcome->truncated)
                 span_add_int(&span, SEMCONV_RAW_TRUNCATED, 1);
-        if (outcome->timed_out)
-                span_add_str(&span, SEMCONV_ERROR_TYPE, SLICE("timeout"));
         if (outcome->incomplete)
                 span_add_int(&span, SEMCONV_OTEL_INCOMPLETE, 1);
         home_span(&span, outcome->end_ns);
@@ -141,8 +149,9 @@ void to_span_open(const struct conn *conn, struct exchange *exchange)
                 home_open_clear(slot);
 }
 
-void to_span_connect(const struct peer *peer, uint64_t start_ns, uint64_t end_ns, int error, bool timed_out)
+void to_span_connect(const struct conn *conn, const struct exchange_outcome *outcome)
 {
+        const struct peer *peer = &conn->peer;
         struct scope_decision decision;
         struct span span;
 
@@ -150,17 +159,14 @@ void to_span_connect(const struct peer *peer, uint64_t start_ns, uint64_t end_ns
         if (!decision.sampled)
                 return;
         span_begin(&span, &decision, SHAPE_CONNECT);
-        set_times(&span, start_ns, end_ns);
+        set_times(&span, conn->connect_start_ns, outcome->end_ns);
         add_peer(&span, peer);
         span_add_int(&span, SEMCONV_SERVER_PORT, peer_port(peer));
         span_add_str(&span, SEMCONV_NETWORK_TRANSPORT, SLICE("tcp"));
         if (peer->lookup)
                 span_add_int(&span, SEMCONV_RAW_LOOKUP, peer->lookup);
-        if (error)
-                span_add_int(&span, SEMCONV_RAW_ERRNO, error);
-        if (timed_out)
-                span_add_str(&span, SEMCONV_ERROR_TYPE, SLICE("timeout"));
-        home_span(&span, end_ns);
+        add_failure(&span, conn, outcome);
+        home_span(&span, outcome->end_ns);
 }
 
 void to_span_lookup(struct slice name, int port, int eai, uint64_t start_ns, uint64_t end_ns)

@@ -23,8 +23,8 @@ void to_span_dropped(struct exchange *exchange);
 /* The request is on its way: make it visible in case the process dies. Context: signal. */
 void to_span_open(const struct conn *conn, struct exchange *exchange);
 
-/* A connection's set-up: established (@error 0, not @timed_out) or failed. Context: signal. */
-void to_span_connect(const struct peer *peer, uint64_t start_ns, uint64_t end_ns, int error, bool timed_out);
+/* A connection's set-up: established, or failed as @outcome says. Context: signal. */
+void to_span_connect(const struct conn *conn, const struct exchange_outcome *outcome);
 
 /* A name was not found: @eai is getaddrinfo's result. Context: signal. */
 void to_span_lookup(struct slice name, int port, int eai, uint64_t start_ns, uint64_t end_ns);

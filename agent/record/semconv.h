@@ -55,7 +55,8 @@
         X(RAW_LOCAL, "raw.local")               /* bytes: struct sockaddr_in / _in6 of our own side */     \
         X(RAW_PID, "raw.pid")                   /* int: process that SHAPE_PROCESS_ENDED speaks of */      \
         X(RAW_SIGNAL, "raw.signal")             /* int: signal that ended it */                            \
-        X(RAW_UNANSWERED, "raw.unanswered")     /* int 1: server side: no response was written */
+        X(RAW_UNANSWERED, "raw.unanswered")     /* int 1: server side: no response was written */          \
+        X(RAW_TLS_ERROR, "raw.tls_error")       /* int: enum span_tls_error, X509_V_ERR_*, GNUTLS_E_* */
 
 enum semconv {
 #define X(id, name) SEMCONV_##id,

@@ -29,6 +29,9 @@ enum span_shape {
         SHAPE_PROCESS_ENDED = 7,      /* no span: its parent saw process RAW_PID end by RAW_SIGNAL */
 };
 
+/* Of SEMCONV_RAW_TLS_ERROR. Positive numbers are OpenSSL's X509_V_ERR_*, lower ones GnuTLS's GNUTLS_E_*. */
+enum span_tls_error { TLS_ERROR_HANDSHAKE = -1, TLS_ERROR_PROTOCOL = -2 };
+
 enum attr_type { ATTR_STR = 1, ATTR_INT = 2, ATTR_BYTES = 3, ATTR_BOOL = 4 };
 
 struct attr {

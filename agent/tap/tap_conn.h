@@ -1,13 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What the files of the descriptors' door share; nobody else includes it. Context: hook, under the guard. */
+/*
+ * What the files of the descriptors' door and the one for TLS share; nobody else includes it. Context: hook,
+ * under the guard.
+ */
+#include "agent/base/guard.h"
+#include "agent/base/load.h"
 #include "agent/flow/handoff.h"
 #include "agent/flow/serve.h"
+#include "agent/flow/stream.h"
 #include "agent/process.h"
 #include "agent/tap/tap_net.h"
 
 /* The connection behind @fd with a reference, owned by this process; NULL: leave it alone. */
 struct conn *tap_conn_take(int fd);
+
+/* The same for a connection that the caller has a reference to: this process's from now on. */
+static inline void tap_conn_own(struct conn *conn)
+{
+        process_notice_fork();
+        if (UNLIKELY(conn->generation != process_generation))
+                conn_adopt(conn);
+}
+
+/* stream_out_plan() and stream_out_commit() with what guards them; @send notes what is held. */
+bool tap_conn_plan(struct out_plan *ret_plan, struct conn *conn, struct thread_send *send,
+                   const struct iovec *iov, int iovcnt);
+ssize_t tap_conn_commit(struct out_plan *plan, ssize_t n, int error);
+
+/* As tap_net_out_unseen(), under the guard. The reference to @conn is the callee's. */
+void tap_conn_out_unseen(struct conn *conn, ssize_t n, int error);
+
+/* As tap_net_in_begin(), under the guard, and tap_net_in_end(). The reference to @conn is the callee's. */
+void tap_conn_in_begin(struct tap_in *in, struct conn *conn, int flags);
+ssize_t tap_conn_in_end(struct tap_in *in, const struct iovec *iov, int iovcnt, ssize_t n, int flags,
+                        size_t wanted, int error);
 
 /* A connection in one of its directions during a real call that may never return: no reference is held. */
 struct tap_hold {

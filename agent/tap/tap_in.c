@@ -21,6 +21,7 @@
 #include "agent/flow/abandoned.h"
 #include "agent/flow/serve.h"
 #include "agent/flow/stream.h"
+#include "agent/flow/tls.h"
 #include "agent/flow/to_span.h"
 #include "agent/tap/tap_conn.h"
 #include "agent/tap/tap_thread.h"
@@ -129,27 +130,37 @@ static inline bool take_direction(struct conn *conn, const struct tap_in *in, in
         return true;
 }
 
-static void in_begin(struct tap_in *in, int fd, int flags)
+/* Inline: the path of every read has no call more than it needs. */
+static inline __attribute__((always_inline)) void begin(struct tap_in *in, struct conn *conn, int fd,
+                                                        int flags)
 {
-        struct conn *conn = tap_conn_take(fd);
-
-        if (!conn)
-                return;
         if (conn->role == CONN_SERVER)
                 tap_serve_look(conn);
-        if (conn_phase(conn) == CONN_OPAQUE)
-                opaque_read(conn);
-        else if (flags & MSG_PEEK || take_direction(conn, in, fd))
+        if (conn_phase(conn) == CONN_OPAQUE) {
+                if (!tls_carries_in(conn))
+                        opaque_read(conn);
+        } else if (flags & MSG_PEEK || take_direction(conn, in, fd)) {
                 *in = (struct tap_in){conn, conn->serial, fd};
-        else
+        } else {
                 conn_opaque(conn, STAT_OPAQUE_CONTENTION);
+        }
         conn_unref(conn);
+}
+
+void tap_conn_in_begin(struct tap_in *in, struct conn *conn, int flags)
+{
+        begin(in, conn, -1, flags);
 }
 
 void tap_net_in_begin(struct tap_in *in, int fd, int flags)
 {
         in->conn = NULL;
-        OBSERVE(in_begin(in, fd, flags));
+        OBSERVE({
+                struct conn *conn = tap_conn_take(fd);
+
+                if (conn)
+                        begin(in, conn, fd, flags);
+        });
 }
 
 /* For which server request bytes come in now. */
@@ -305,8 +316,11 @@ ssize_t tap_net_in_end(struct tap_in *in, const struct iovec *iov, int iovcnt, s
         struct conn *conn = in->conn;
         int error = errno;
 
-        if (!conn)
+        if (UNLIKELY(!conn)) {
+                if (UNLIKELY(thread_state.tls && thread_state.tls->reading))
+                        tls_below(thread_state.tls, n, error, wanted > 0);
                 return n;
+        }
         guard_hold();
         if (tap_conn_again((struct tap_hold){conn, in->serial})) {
                 if (UNLIKELY(flags & MSG_PEEK)) {
@@ -322,5 +336,16 @@ ssize_t tap_net_in_end(struct tap_in *in, const struct iovec *iov, int iovcnt, s
         }
         guard_let_go();
         errno = error;
+        return n;
+}
+
+ssize_t tap_conn_in_end(struct tap_in *in, const struct iovec *iov, int iovcnt, ssize_t n, int flags,
+                        size_t wanted, int error)
+{
+        int told = errno;
+
+        errno = error;
+        n = tap_net_in_end(in, iov, iovcnt, n, flags, wanted);
+        errno = told;
         return n;
 }

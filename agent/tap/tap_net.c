@@ -12,6 +12,7 @@
 #include "agent/flow/abandoned.h"
 #include "agent/flow/conn.h"
 #include "agent/flow/stream.h"
+#include "agent/flow/tls.h"
 #include "agent/process.h"
 #include "agent/tap/tap_conn.h"
 
@@ -29,11 +30,8 @@ struct conn *tap_conn_take(int fd)
 {
         struct conn *conn = conn_table_get(fd);
 
-        if (!conn)
-                return NULL;
-        process_notice_fork();
-        if (UNLIKELY(conn->generation != process_generation))
-                conn_adopt(conn);
+        if (conn)
+                tap_conn_own(conn);
         return conn;
 }
 
@@ -56,20 +54,20 @@ static bool send_leftover(struct conn *conn, tap_emit_fn *emit, void *call)
 }
 
 /* Own work with the guard held, whether or not the agent was switched off meanwhile: locks are given back. */
-static ssize_t commit(struct out_plan *plan, ssize_t n)
+ssize_t tap_conn_commit(struct out_plan *plan, ssize_t n, int error)
 {
-        int error = errno;
+        int told = errno;
         ssize_t result;
 
         guard_hold();
         result = stream_out_commit(plan, n, error);
         guard_let_go();
-        errno = error;
+        errno = told;
         return result;
 }
 
-static bool plan(struct out_plan *ret_plan, struct conn *conn, struct thread_send *send,
-                 const struct iovec *iov, int iovcnt)
+bool tap_conn_plan(struct out_plan *ret_plan, struct conn *conn, struct thread_send *send,
+                   const struct iovec *iov, int iovcnt)
 {
         int error = errno;
         bool planned;
@@ -82,6 +80,21 @@ static bool plan(struct out_plan *ret_plan, struct conn *conn, struct thread_sen
         guard_leave();
         errno = error;
         return planned;
+}
+
+/* The host's call as it is; inside of a TLS library's it may carry what that has made of the host's bytes. */
+static ssize_t pass(struct conn *conn, int fd, const struct iovec *iov, int iovcnt, tap_emit_fn *emit,
+                    void *call)
+{
+        struct tls_call *above = NULL;
+        ssize_t n;
+
+        if (UNLIKELY(thread_state.tls != NULL))
+                OBSERVE(above = tls_carries_out(conn, fd, iov, iovcnt));
+        n = emit(call, NULL, 0);
+        if (UNLIKELY(above != NULL))
+                tls_below(above, n, errno, false);
+        return n;
 }
 
 ssize_t tap_net_out(int fd, const struct iovec *iov, int iovcnt, tap_emit_fn *emit, void *call)
@@ -100,13 +113,13 @@ ssize_t tap_net_out(int fd, const struct iovec *iov, int iovcnt, tap_emit_fn *em
                 taken = 0;
                 if (!send_leftover(conn, emit, call)) {
                         result = -1;
-                } else if (!plan(&out, conn, send, iov, iovcnt)) {
-                        result = emit(call, NULL, 0);
+                } else if (!tap_conn_plan(&out, conn, send, iov, iovcnt)) {
+                        result = pass(conn, fd, iov, iovcnt, emit, call);
                 } else {
                         taken = emit(call, out.iov, out.iovcnt);
                         if (UNLIKELY(!abandoned_returned(send, conn)))
                                 return MIN(taken, (ssize_t)out.host_len);
-                        result = commit(&out, taken);
+                        result = tap_conn_commit(&out, taken, errno);
                 }
                 /* The kernel took bytes of ours only: the host's are still to go. */
         } while (result == 0 && taken > 0);
@@ -126,13 +139,18 @@ void tap_net_out_unseen(int fd, ssize_t n)
         OBSERVE({
                 struct conn *conn = tap_conn_take(fd);
 
-                if (conn && conn->role == CONN_SERVER)
-                        tap_serve_unseen(conn, n, errno_);
-                else if (conn && n > 0)
-                        stream_out_unseen(conn, (uint64_t)n);
                 if (conn)
-                        conn_unref(conn);
+                        tap_conn_out_unseen(conn, n, errno_);
         });
+}
+
+void tap_conn_out_unseen(struct conn *conn, ssize_t n, int error)
+{
+        if (conn->role == CONN_SERVER)
+                tap_serve_unseen(conn, n, error);
+        else if (n > 0)
+                stream_out_unseen(conn, (uint64_t)n);
+        conn_unref(conn);
 }
 
 /* --- life of descriptors --- */

@@ -14,6 +14,8 @@ static const struct {
 #define THREAD(name)
 #define POOL(name)
 #define DL(name)
+#define OPENSSL(name)
+#define GNUTLS(name)
 #define HOOK(name, library, need) library(name)
 #include "hooks/hooks.def"
 #undef HOOK
@@ -21,6 +23,8 @@ static const struct {
 #undef THREAD
 #undef POOL
 #undef DL
+#undef OPENSSL
+#undef GNUTLS
 #undef CURL
 };
 

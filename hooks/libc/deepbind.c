@@ -70,6 +70,9 @@ static bool is_real(const struct target *target, enum hook_id id, const char *na
                 return real_find(name) == function;
         case HOOK_CURL:
                 return curl_library_serves(target->object->dynamic, name, function);
+        case HOOK_OPENSSL:
+        case HOOK_GNUTLS:
+                return real_sole(name) == function;
         case HOOK_DL:
                 return function == (id == HOOK_ID_dlopen ? (void *)dl_open_real() : (void *)dl_sym_real());
         }

@@ -55,8 +55,9 @@ class Done:
 class Asker:
     """A connection, from the start of a with block to its end."""
 
-    def __init__(self, at):
+    def __init__(self, at, tls=None):
         self.at = at
+        self.tls = tls
 
     def __enter__(self):
         if isinstance(self.at, int):
@@ -67,6 +68,8 @@ class Asker:
             self.sock.settimeout(20)
             self.sock.connect(str(self.at))
             self.client_port = None
+        if self.tls:
+            self.sock = self.tls.wrap_socket(self.sock, server_hostname="127.0.0.1")
         self.reader = Connection(self.sock, 0, self.client_port or 0)
         return self
 
@@ -132,19 +135,19 @@ def ask_one(asker, ask, agent, sent=False):
     return Done(ask, agent, answer.status, asker.client_port, asker.at)
 
 
-def play(at, connections, pipelined=False):
+def play(at, connections, pipelined=False, tls=None):
     """Each list of asks on a connection of its own, or on more where the server ends it.
     Return: [Done], [what must be the same in every run]"""
     done, same = [], []
 
     def note(asker, ask, agent, answer):
-        done.append(Done(ask, agent, answer.status, asker.client_port, at))
+        done.append(Done(ask, agent, answer.status, asker.client_port, at, {"url.scheme": "https"} if tls else {}))
         same.append((ask.method, ask.target, *answer.same(at)))
 
     for asks in connections:
         rest = [(ask, f"asker/{len(done) + number}") for number, ask in enumerate(asks)]
         while rest:
-            with Asker(at) as asker:
+            with Asker(at, tls) as asker:
                 if pipelined:
                     asker.send(b"".join(asker.bytes_of(*one) for one in rest))
                 while rest:

@@ -37,7 +37,7 @@ def pair(spans, requests):
 def check_http(span, request, url, status, peer=("127.0.0.1", None), version="1.1"):
     """Everything that the convention asks of this request's span."""
     attributes = dict(span.attributes)
-    host, port = re.match(r"http://([^/:]+|\[[^]]+\]):(\d+)", url).groups()
+    host, port = re.match(r"https?://([^/:]+|\[[^]]+\]):(\d+)", url).groups()
     expected = {
         "http.request.method": request.method,
         "url.full": url,

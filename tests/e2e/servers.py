@@ -7,6 +7,7 @@
 import contextlib
 import re
 import socket
+import ssl
 import sys
 import threading
 from contextlib import suppress
@@ -215,6 +216,7 @@ class Origin:
     """Serves from the start of a with block to its end."""
     address: str = "127.0.0.1"
     files: Path = None
+    tls: ssl.SSLContext = None
     requests: list = field(default_factory=list)
     upgraded: bytes = b""
     connections: int = 0
@@ -226,7 +228,7 @@ class Origin:
         self.open = set()
         self.listener = socket.create_server((self.address, 0), backlog=256)
         self.port = self.listener.getsockname()[1]
-        self.url = f"http://{self.address}:{self.port}"
+        self.url = f"{'https' if self.tls else 'http'}://{self.address}:{self.port}"
         self.thread = threading.Thread(target=self._accept, daemon=True)
         self.thread.start()
         return self
@@ -269,15 +271,28 @@ class Origin:
 
     def _serve(self, connection):
         try:
+            if self.tls:
+                self._secure(connection)
             while connection.keep:
                 self._respond(connection, read_request(connection))
         except (Closed, OSError, ValueError):
             pass
         finally:
+            if isinstance(connection.sock, ssl.SSLSocket):
+                with suppress(OSError, ValueError):  # its end is said, and nobody waits for the client's
+                    connection.sock.settimeout(0)
+                    connection.sock.unwrap()
             with self.changed:
                 self.open.discard(connection.sock)
                 connection.sock.close()
                 self.changed.notify_all()
+
+    def _secure(self, connection):
+        with self.changed:
+            self.open.discard(connection.sock)
+            connection.sock = self.tls.wrap_socket(connection.sock, server_side=True, do_handshake_on_connect=False)
+            self.open.add(connection.sock)
+        connection.sock.do_handshake()
 
     def _respond(self, connection, request):
         with self.changed:
@@ -289,6 +304,43 @@ class Origin:
                 handler(self, connection, request, *match.groups())
                 return
         answer(connection, request, 200, f"{request.method} {request.target}\n".encode(), [("Content-Type", "text/plain")])
+
+
+
+class Tunnel:
+    """An HTTP proxy that knows CONNECT only, from the start of a with block to its end."""
+
+    def __enter__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def _accept(self):
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=self._serve, args=(self.listener.accept()[0],), daemon=True).start()
+
+    def _serve(self, client):
+        with client, suppress(Closed, OSError, ValueError):
+            request = read_request(Connection(client, 0, 0))
+            host, port = request.target.split(":")
+            with socket.create_connection((host, int(port))) as server:
+                client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+                threading.Thread(target=self._copy, args=(server, client), daemon=True).start()
+                self._copy(client, server)
+
+    @staticmethod
+    def _copy(source, sink):
+        with suppress(OSError):
+            while part := source.recv(65536):
+                sink.sendall(part)
+            sink.shutdown(socket.SHUT_WR)
 
 
 if __name__ == "__main__":

@@ -140,7 +140,7 @@ class Serving:
         return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
 
 
-def nginx(site, server, http="access_log off;", listen=None, workers=1, connections=2048):
+def nginx(site, server, http="access_log off;", listen=None, workers=1, connections=2048, tls=False):
     """server: directives of the one server block; http: of the block around it."""
     folder = site.folder("nginx")
     listen = listen or free_port()
@@ -156,7 +156,7 @@ def nginx(site, server, http="access_log off;", listen=None, workers=1, connecti
             default_type text/plain;
             {http}
             server {{
-                listen {f"127.0.0.1:{listen}" if isinstance(listen, int) else f"unix:{listen}"};
+                listen {f"127.0.0.1:{listen}" if isinstance(listen, int) else f"unix:{listen}"}{" ssl" if tls else ""};
                 root {site.files};
                 {server}
             }}

@@ -63,6 +63,37 @@ START_TEST(test_refine_error_when_facts_compete)
 }
 END_TEST
 
+START_TEST(test_refine_error_when_tls_failed)
+{
+        static const struct {
+                int64_t number;
+                const char *type;
+        } rows[] = {
+                {TLS_ERROR_HANDSHAKE, "tls_handshake_failed"},
+                {TLS_ERROR_PROTOCOL, "tls_error"},
+                {10, "X509_V_ERR_CERT_HAS_EXPIRED"},
+                {62, "X509_V_ERR_HOSTNAME_MISMATCH"},
+                {4711, "tls_error"},
+                {-12, "GNUTLS_E_FATAL_ALERT_RECEIVED"},
+                {-4711, "tls_error"},
+                {INT64_MIN, "tls_error"},
+        };
+
+        for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+                struct span raw = raw_span(SHAPE_CONNECT);
+                struct refined got;
+
+                span_add_int(&raw, SEMCONV_RAW_TLS_ERROR, rows[i].number);
+                refined_init(&got);
+                refined_feed(&got, &raw);
+                ck_assert_uint_eq(got.count, 1);
+                ck_assert_str_eq(out_text(got.spans, "error.type"), rows[i].type);
+                check_out_span(got.spans);
+                refined_done(&got);
+        }
+}
+END_TEST
+
 START_TEST(test_refine_error_when_only_the_status_says_so)
 {
         struct span raw = raw_span(SHAPE_CONNECT);
@@ -209,6 +240,6 @@ START_TEST(test_refine_error_curle_when_compared_with_the_header)
 }
 END_TEST
 
-UNIT_MAIN("refine-error", test_refine_error_when_facts_compete,
+UNIT_MAIN("refine-error", test_refine_error_when_facts_compete, test_refine_error_when_tls_failed,
           test_refine_error_when_only_the_status_says_so, test_refine_error_errno_when_compared_with_libc,
           test_refine_error_eai_when_known, test_refine_error_curle_when_compared_with_the_header)
