@@ -97,12 +97,15 @@ void names_remember(const struct sockaddr *addr, struct slice name, uint32_t loo
         atomic_store_explicit(&entry->sequence, sequence + 2, memory_order_release);
 }
 
-static void keep_name(struct peer *peer, const char *name, size_t len)
+void peer_call(struct peer *peer, struct slice name)
 {
-        len = MIN(len, (size_t)LIMIT_HOST_NAME);
+        size_t len = MIN(name.len, (size_t)LIMIT_HOST_NAME);
+
+        room_give(&peer->name);
+        peer->name_len = 0;
         if (len == 0 || !room_take(&peer->name, len))
                 return;
-        memcpy(peer->name.p, name, len);
+        memcpy(peer->name.p, name.p, len);
         peer->name_len = (uint16_t)len;
 }
 
@@ -115,7 +118,7 @@ static void find_name(struct peer *peer, const struct key *key)
 
                 if (sequence & 1 || !matches(&set[i], key))
                         continue;
-                keep_name(peer, set[i].name, set[i].name_len);
+                peer_call(peer, slice_make(set[i].name, set[i].name_len));
                 peer->lookup = set[i].lookup;
                 /* A write of nothing, because it may not pass the reads before it as a load could. */
                 if (atomic_fetch_add_explicit(&set[i].sequence, 0, memory_order_acq_rel) == sequence)
@@ -131,7 +134,7 @@ static bool fill_unix(struct peer *peer, const struct sockaddr_un *addr, socklen
         size_t path_max = len - offsetof(struct sockaddr_un, sun_path);
         size_t path_len = addr->sun_path[0] ? strnlen(addr->sun_path, path_max) : 0;
 
-        keep_name(peer, addr->sun_path, path_len);
+        peer_call(peer, slice_make(addr->sun_path, path_len));
         return true;
 }
 

@@ -46,5 +46,8 @@ void names_remember(const struct sockaddr *addr, struct slice name, uint32_t loo
  */
 bool peer_fill(struct peer *ret_peer, const struct sockaddr *addr, socklen_t len);
 
+/* @name (at most LIMIT_HOST_NAME bytes of it) in place of what @peer is called. Context: signal. */
+void peer_call(struct peer *peer, struct slice name);
+
 /* Port in host byte order, 0 for UNIX sockets. */
 int peer_port(const struct peer *peer);

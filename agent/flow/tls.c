@@ -20,7 +20,7 @@
 #define RECORD_LAST      23
 #define RECORD_MAJOR     3
 
-static struct slab slab = SLAB_INIT(sizeof(struct tls), PER_CHUNK, LIMIT_TLS_OBJECTS);
+SLAB_DEFINE(static, slab, sizeof(struct tls), PER_CHUNK, LIMIT_TLS_OBJECTS);
 
 struct tls *tls_new(void)
 {
@@ -131,13 +131,14 @@ static struct tls_call *call_above(const struct conn *conn)
 
 static void take_peer(struct conn *conn, const struct conn *carrier)
 {
-        struct peer sni = conn->peer;
+        const struct peer *from = &carrier->peer;
+        struct peer *peer = &conn->peer;
 
-        conn->peer = carrier->peer;
-        if (!conn->peer.name_len) {
-                memcpy(conn->peer.name, sni.name, sni.name_len);
-                conn->peer.name_len = sni.name_len;
-        }
+        memcpy(&peer->addr, &from->addr, sizeof(peer->addr));
+        peer->len = from->len;
+        peer->lookup = from->lookup;
+        if (from->name_len)
+                peer_call(peer, slice_make(from->name.p, from->name_len));
         conn->tcp = carrier->tcp;
 }
 

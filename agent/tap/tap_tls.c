@@ -62,15 +62,11 @@ void tap_tls_hands_off(struct tls *tls)
 
 static void begin(struct tls *tls, bool server, struct slice server_name)
 {
-        struct peer *peer;
-
         if (!tls_begin(tls, server ? CONN_SERVER : CONN_CLIENT))
                 return;
-        peer = &tls->conn->peer;
-        if (server || server_name.len > sizeof(peer->name))
+        if (server || server_name.len > LIMIT_HOST_NAME)
                 return;
-        peer->name_len = (uint16_t)server_name.len;
-        memcpy(peer->name, server_name.len ? server_name.p : "", server_name.len);
+        peer_call(&tls->conn->peer, server_name);
         tls->conn->tcp = server_name.len > 0;
 }
 

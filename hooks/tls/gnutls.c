@@ -29,7 +29,7 @@ struct session {
 };
 
 INTMAP_DEFINE(sessions, MAP_SLOTS);
-static struct slab slab = SLAB_INIT(sizeof(struct session), 64, LIMIT_TLS_OBJECTS);
+SLAB_DEFINE(static, slab, sizeof(struct session), 64, LIMIT_TLS_OBJECTS);
 
 /* One call of the host's. */
 struct call {

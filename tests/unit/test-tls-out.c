@@ -205,7 +205,7 @@ START_TEST(test_carrier_when_written_below)
         tap_tls_leave(&fake.call);
         ck_assert_ptr_nonnull(fake.tls->carrier);
         ck_assert_int_eq(fake.tls->conn->peer.len, sizeof(struct sockaddr_in));
-        ck_assert_mem_eq(fake.tls->conn->peer.name, "name.example", 12);
+        ck_assert_mem_eq(fake.tls->conn->peer.name.p, "name.example", 12);
         tap_net_close(FD);
         ck_assert_uint_eq(told_count, 0);
         tap_tls_free(fake.tls);
