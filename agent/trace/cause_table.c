@@ -41,7 +41,8 @@ static _Atomic uint64_t lost; /* open ones that there was no room for */
 static _Atomic uint64_t hash_seed;
 
 static _Atomic uint64_t all;
-static LARGE_TABLE _Atomic uint64_t of_thread[ROWS * CELLS]; /* by the key itself: threads are numbered in a row */
+static LARGE_TABLE _Atomic uint64_t
+        of_thread[ROWS * CELLS]; /* by the key itself: threads are numbered in a row */
 static LARGE_TABLE _Atomic uint64_t of_target[ROWS * CELLS];
 static LARGE_TABLE _Atomic uint64_t of_ids[ROWS * CELLS];
 

@@ -7,11 +7,11 @@
 #include "agent/trace/traceparent.h"
 #include "tests/unit/wire.h"
 
-#define TRACE    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define TRACE       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define OTHER_TRACE "cccccccccccccccccccccccccccccccc"
-#define INCOMING "00-" TRACE "-bbbbbbbbbbbbbbbb-01"
-#define STATE    "tracestate: s=1"
-#define BAGGAGE  "baggage: b=1"
+#define INCOMING    "00-" TRACE "-bbbbbbbbbbbbbbbb-01"
+#define STATE       "tracestate: s=1"
+#define BAGGAGE     "baggage: b=1"
 
 static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
@@ -499,8 +499,8 @@ START_TEST(test_stale_tracestate_in_short_writes)
 {
         static const char *const requests[] = {
                 "GET / HTTP/1.1\r\nHost: a\r\ntracestate: o=1,other=2345\r\nX: y\r\n\r\n",
-                "GET / HTTP/1.1\r\ntraceparent: garbage\r\nX: y\r\ntracestate: o=1,other=2345\r\nX: "
-                "y\r\n\r\n",
+                ("GET / HTTP/1.1\r\ntraceparent: garbage\r\nX: y\r\ntracestate: o=1,other=2345\r\nX: "
+                 "y\r\n\r\n"),
                 "GET / HTTP/1.1\r\ntracestate: o=1,other=2345\r\ntraceparent: garbage\r\nX: y\r\n\r\n",
         };
         static const size_t then[] = {1, 2, 5, 13, 10000};
