@@ -278,7 +278,7 @@ class Origin:
         except (Closed, OSError, ValueError):
             pass
         finally:
-            if isinstance(connection.sock, ssl.SSLSocket):
+            if self.tls and isinstance(connection.sock, ssl.SSLSocket):
                 with suppress(OSError, ValueError):  # its end is said, and nobody waits for the client's
                     connection.sock.settimeout(0)
                     connection.sock.unwrap()

@@ -14,7 +14,9 @@ POST = """import sys, urllib.request as u
 sys.stdout.buffer.write(u.urlopen(sys.argv[1], data=b'x' * int(sys.argv[2])).read()[-100:])"""
 KEEP = """import sys, http.client, urllib.parse as p, ssl
 url = p.urlsplit(sys.argv[1]); c = http.client.HTTPSConnection(url.hostname, url.port)
-for i in range(20): c.request('GET', url.path + str(i), headers={'X-Pad': 'p' * (i * 2000)}); print(c.getresponse().read())"""
+for i in range(20):
+    c.request('GET', url.path + str(i), headers={'X-Pad': 'p' * (i * 2000)})
+    print(c.getresponse().read())"""
 ASYNC = """import asyncio, ssl, sys, urllib.parse as p
 async def main():
     url = p.urlsplit(sys.argv[1])
