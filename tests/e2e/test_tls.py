@@ -21,7 +21,8 @@ ASYNC = """import asyncio, ssl, sys, urllib.parse as p
 async def main():
     url = p.urlsplit(sys.argv[1])
     r, w = await asyncio.open_connection(url.hostname, url.port, ssl=ssl.create_default_context())
-    w.write(f'GET {url.path}{"?" * bool(url.query)}{url.query} HTTP/1.1\\r\\nHost: {url.netloc}\\r\\nConnection: close\\r\\n\\r\\n'.encode())
+    target = sys.argv[1].split(url.netloc)[1]
+    w.write(f'GET {target} HTTP/1.1\\r\\nHost: {url.netloc}\\r\\nConnection: close\\r\\n\\r\\n'.encode())
     print(await r.read())
     w.close()
 asyncio.run(main())"""
