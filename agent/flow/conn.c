@@ -171,10 +171,11 @@ static void setup_failed(struct conn *conn, int error, bool timed_out, uint64_t 
                 conn, &(struct exchange_outcome){.end_ns = now_ns, .error = error, .timed_out = timed_out});
 }
 
-static void count_unseen(struct conn *conn)
+static inline void count_unseen(struct conn *conn)
 {
-        if (conn->unseen_tls)
-                stat_add(STAT_OPAQUE_TLS, 1);
+        if (LIKELY(!conn->unseen_tls))
+                return;
+        stat_add(STAT_OPAQUE_TLS, 1);
         conn->unseen_tls = false;
 }
 

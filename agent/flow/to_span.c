@@ -83,8 +83,7 @@ static void exchange_span(struct span *span, const struct conn *conn, const stru
                 span_add_bytes(span, SEMCONV_RAW_LOCAL, slice_make(&conn->local, conn->local_len));
         }
         add_texts(span, exchange, server, most);
-        span_add_str(span, SEMCONV_RAW_SCHEME,
-                     exchange->https || conn->tls ? SLICE("https") : SLICE("http"));
+        span_add_str(span, SEMCONV_RAW_SCHEME, exchange->https || conn->tls ? SLICE("https") : SLICE("http"));
         if (exchange->fcgi_id)
                 span_add_str(span, SEMCONV_NETWORK_PROTOCOL_NAME, SLICE("fastcgi"));
         else
@@ -100,7 +99,8 @@ void to_span_dropped(struct exchange *exchange)
                 home_open_clear(shown);
 }
 
-static void add_failure(struct span *span, const struct conn *conn, const struct exchange_outcome *outcome)
+static inline void add_failure(struct span *span, const struct conn *conn,
+                               const struct exchange_outcome *outcome)
 {
         if (outcome->error && conn->tls_error)
                 span_add_int(span, SEMCONV_RAW_TLS_ERROR, conn->tls_error);
@@ -122,7 +122,8 @@ void to_span_exchange(const struct conn *conn, struct exchange *exchange,
         set_times(&span, exchange->start_ns, outcome->end_ns);
         if (exchange->status)
                 span_add_int(&span, SEMCONV_HTTP_RESPONSE_STATUS_CODE, exchange->status);
-        add_failure(&span, conn, outcome);
+        if (UNLIKELY(outcome->error || outcome->timed_out))
+                add_failure(&span, conn, outcome);
         if (outcome->unanswered)
                 span_add_int(&span, SEMCONV_RAW_UNANSWERED, 1);
         else if (outcome->truncated)
