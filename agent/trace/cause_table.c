@@ -415,8 +415,8 @@ static uint64_t only_of_all(bool (*is_it)(const struct request *request, const v
         uint64_t found = CAUSE_NONE;
 
         for (uint32_t i = 0; i < end && found != CAUSE_UNKNOWN; i++) {
-                struct request *request = slab_has(&requests, i) ? slab_at(&requests, i) : NULL;
-                uint64_t number = request ? atomic_load_explicit(&request->number, memory_order_acquire) : 0;
+                struct request *request = slab_at(&requests, i);
+                uint64_t number = atomic_load_explicit(&request->number, memory_order_acquire);
 
                 if (number == 0 || !request_get(number))
                         continue;
