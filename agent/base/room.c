@@ -36,12 +36,10 @@ bool room_take(struct room *room, size_t size)
         return true;
 }
 
-bool room_grow(struct room *room, size_t size, size_t keep)
+bool room_take_more(struct room *room, size_t size, size_t keep)
 {
         struct room old = *room;
 
-        if (size <= room->size)
-                return true;
         if (!room_take(room, size))
                 return false;
         if (keep)
@@ -50,10 +48,8 @@ bool room_grow(struct room *room, size_t size, size_t keep)
         return true;
 }
 
-void room_give(struct room *room)
+void room_give_back(struct room *room)
 {
-        if (!room->kind)
-                return;
         slab_free(slabs[room->kind - 1], room->index);
         *room = (struct room){.p = NULL};
 }

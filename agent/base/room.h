@@ -25,19 +25,30 @@ struct room {
  */
 bool room_take(struct room *room, size_t size);
 
-/**
- * room_grow() - the same with room for @size bytes
- * @keep: so many of its first bytes are copied
- *
- * Context: signal. Return: false when there is none so large; @room is what it was.
- */
-bool room_grow(struct room *room, size_t size, size_t keep);
-
 /* Memory of the caller's to begin with, which outlives it. Context: signal. */
 static inline void room_lend(struct room *room, char *p, uint16_t size)
 {
         *room = (struct room){.p = p, .size = size};
 }
 
+/* Slow paths of the two below. Context: signal. */
+bool room_take_more(struct room *room, size_t size, size_t keep);
+void room_give_back(struct room *room);
+
+/**
+ * room_grow() - the same with room for @size bytes
+ * @keep: so many of its first bytes are copied
+ *
+ * Context: signal. Return: false when there is none so large; @room is what it was.
+ */
+static inline bool room_grow(struct room *room, size_t size, size_t keep)
+{
+        return size <= room->size || room_take_more(room, size, keep);
+}
+
 /* It holds nothing any more. Context: signal. */
-void room_give(struct room *room);
+static inline void room_give(struct room *room)
+{
+        if (room->kind)
+                room_give_back(room);
+}

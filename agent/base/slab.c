@@ -82,37 +82,43 @@ __attribute__((noinline)) static void forget_some(struct slab *slab, uint32_t nu
                 (void)set_add(&slab->some, number);
 }
 
-static inline bool take(struct slab *slab, uint32_t number, uint32_t *ret_index)
+static inline void *take(struct slab *slab, uint32_t number, uint32_t *ret_index)
 {
         struct slab_chunk *chunk = &slab->chunks[number];
         uint64_t used = atomic_load_explicit(&chunk->used, memory_order_relaxed);
         uint64_t bit;
+        uint32_t at;
 
         do {
                 bit = ~used & (used + 1);
                 if (!(bit & slab->all))
-                        return false;
+                        return NULL;
         } while (!atomic_compare_exchange_weak(&chunk->used, &used, used | bit));
         if (UNLIKELY((used | bit) == slab->all))
                 forget_some(slab, number);
         if (UNLIKELY(!used && number >= slab->kept))
                 stop_resting(slab, number);
-        *ret_index = (number << slab->shift) + (uint32_t)__builtin_ctzll(bit);
-        return true;
+        at = (uint32_t)__builtin_ctzll(bit);
+        if (ret_index)
+                *ret_index = (number << slab->shift) + at;
+        return atomic_load_explicit(&chunk->memory, memory_order_relaxed) + (size_t)at * slab->object_size;
 }
 
-static bool take_lowest(struct slab *slab, uint32_t *ret_index)
+__attribute__((noinline)) static void *take_lowest(struct slab *slab, uint32_t *ret_index)
 {
         uint32_t made = atomic_load_explicit(&slab->made, memory_order_acquire);
+        void *object;
 
         for (uint32_t first = 0; first < made; first += 64) {
                 uint64_t word = atomic_load(&slab->some.words[first / 64]);
 
-                for (; word; word &= word - 1)
-                        if (take(slab, first + (uint32_t)__builtin_ctzll(word), ret_index))
-                                return true;
+                for (; word; word &= word - 1) {
+                        object = take(slab, first + (uint32_t)__builtin_ctzll(word), ret_index);
+                        if (object)
+                                return object;
+                }
         }
-        return false;
+        return NULL;
 }
 
 /* One more chunk, made by us or by a faster thread. Return: false at the cap, and where nothing can be
@@ -138,14 +144,15 @@ static bool make_chunk(struct slab *slab)
 
 void *slab_alloc(struct slab *slab, uint32_t *ret_index)
 {
-        uint32_t index;
+        uint64_t word = atomic_load_explicit(&slab->some.words[0], memory_order_acquire);
+        void *object = LIKELY(word) ? take(slab, (uint32_t)__builtin_ctzll(word), ret_index) : NULL;
 
-        while (!take_lowest(slab, &index))
-                if (!make_chunk(slab))
-                        return NULL;
-        if (ret_index)
-                *ret_index = index;
-        return slab_at(slab, index);
+        while (UNLIKELY(!object)) {
+                object = take_lowest(slab, ret_index);
+                if (!object && !make_chunk(slab))
+                        break;
+        }
+        return object;
 }
 
 void slab_free(struct slab *slab, uint32_t index)

@@ -92,13 +92,10 @@ static bool carries_requests(const struct conn *conn, const struct direction *di
         return (direction == &conn->in) == (conn->role == CONN_SERVER);
 }
 
-struct http1 *conn_http1(struct conn *conn, struct direction *direction)
+struct http1 *conn_http1_new(struct conn *conn, struct direction *direction)
 {
-        struct http1 *parser = direction->http1;
+        struct http1 *parser = slab_alloc(&http1_slab, &direction->index);
 
-        if (LIKELY(parser != NULL))
-                return parser;
-        parser = slab_alloc(&http1_slab, &direction->index);
         if (!parser) {
                 stat_add(STAT_UNTRACED_SLAB_FULL, 1);
                 return NULL;
@@ -167,8 +164,8 @@ static void setup_failed(struct conn *conn, int error, bool timed_out, uint64_t 
         if (!conn->tcp || atomic_exchange(&conn->setup_told, 1))
                 return;
         thread_state.connect_failed = conn->peer.lookup;
-        to_span_connect(
-                conn, &(struct exchange_outcome){.end_ns = now_ns, .error = error, .timed_out = timed_out});
+        to_span_connect(conn,
+                        &(struct exchange_outcome){.end_ns = now_ns, .error = error, .timed_out = timed_out});
 }
 
 static inline void count_unseen(struct conn *conn)

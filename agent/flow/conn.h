@@ -70,11 +70,11 @@ struct conn {
         _Atomic bool peeked;         /* the host looked at bytes before it took them */
         bool others;                 /* server, opaque: counted by cause_others() */
         bool tcp;
-        bool tls;                     /* plaintext of a TLS object (tls.h), which has no descriptor of its own */
-        bool carries;                 /* its bytes are a TLS object's, which tells what there is to tell */
-        bool unseen_tls;              /* a TLS handshake that no object known to us has begun */
-        int tls_error;                /* why TLS failed, as RAW_TLS_ERROR; 0: it did not */
-        uint8_t role;                 /* enum conn_role */
+        bool tls;        /* plaintext of a TLS object (tls.h), which has no descriptor of its own */
+        bool carries;    /* its bytes are a TLS object's, which tells what there is to tell */
+        bool unseen_tls; /* a TLS handshake that no object known to us has begun */
+        int tls_error;   /* why TLS failed, as RAW_TLS_ERROR; 0: it did not */
+        uint8_t role;    /* enum conn_role */
         struct cause_opening opening; /* client: for which server request it was opened */
         union {                       /* server: our own side of it, once a request was read */
                 struct sockaddr any;
@@ -127,7 +127,11 @@ static inline bool conn_speaks(const struct conn *conn)
 bool conn_becomes_fcgi(struct conn *conn);
 
 /* The parser of one of its directions, a new one between messages; NULL when there is no room. */
-struct http1 *conn_http1(struct conn *conn, struct direction *direction);
+struct http1 *conn_http1_new(struct conn *conn, struct direction *direction);
+static inline struct http1 *conn_http1(struct conn *conn, struct direction *direction)
+{
+        return direction->http1 ? direction->http1 : conn_http1_new(conn, direction);
+}
 /* Between messages it can be given up. */
 void direction_http1_rest(struct direction *direction);
 
