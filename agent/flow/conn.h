@@ -126,6 +126,9 @@ static inline bool conn_speaks(const struct conn *conn)
 /* Its first bytes are FastCGI: the parsers become that. Return: false when there is no room for them. */
 bool conn_becomes_fcgi(struct conn *conn);
 
+/* Nobody uses the connection any more. */
+void conn_drop_parsers(struct conn *conn);
+
 /* The parser of one of its directions, a new one between messages; NULL when there is no room. */
 struct http1 *conn_http1_new(struct conn *conn, struct direction *direction);
 static inline struct http1 *conn_http1(struct conn *conn, struct direction *direction)
