@@ -145,18 +145,28 @@ static void *send_of(const char *variable)
         return dlsym(library, "send");
 }
 
+/* The only definition, unless the sanitizer's library has one as well. */
+static void *sole(void *real)
+{
+#ifdef __SANITIZE_ADDRESS__
+        return NULL;
+#else
+        return real;
+#endif
+}
+
 START_TEST(test_real_is_when_libpthread_has_it_too)
 {
         void *real = REAL(send), *other;
 
         ck_assert(real_is(HOOK_ID_send, real));
         ck_assert(!real_is(HOOK_ID_send, REAL(recv)));
-        ck_assert_ptr_eq(real_sole("send"), real);
+        ck_assert_ptr_eq(real_sole("send"), sole(real));
         other = send_of("OLD_PTHREAD_LIBRARY");
         ck_assert_ptr_ne(other, real);
         ck_assert(real_is(HOOK_ID_send, other));
         ck_assert(!real_is(HOOK_ID_recv, other));
-        ck_assert_ptr_eq(real_sole("send"), real);
+        ck_assert_ptr_eq(real_sole("send"), sole(real));
 }
 END_TEST
 
@@ -167,7 +177,7 @@ START_TEST(test_real_is_when_a_stranger_has_it_too)
         ck_assert(real_is(HOOK_ID_send, real));
         ck_assert(!real_is(HOOK_ID_send, other));
         ck_assert_ptr_null(real_sole("send"));
-        ck_assert_ptr_eq(real_sole("recv"), REAL(recv));
+        ck_assert_ptr_eq(real_sole("recv"), sole((void *)REAL(recv)));
         ck_assert_ptr_null(real_sole("no_such_function_anywhere"));
 }
 END_TEST
