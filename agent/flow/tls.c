@@ -92,9 +92,9 @@ void tls_free(struct tls *tls)
 
 void tls_last_words(void)
 {
-        uint32_t made = atomic_load_explicit(&slab.made, memory_order_acquire);
+        uint32_t end = slab_end(&slab);
 
-        for (uint32_t i = 0; i < made; i++) {
+        for (uint32_t i = 0; i < end; i++) {
                 struct tls *tls = slab_at(&slab, i);
                 struct conn *conn = tls->conn;
 

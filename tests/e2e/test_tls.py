@@ -9,6 +9,7 @@ from http_spans import check_http, check_same_bytes, pair
 from paths import APPS
 from servers import Origin, Tunnel
 from test_clients import PHP, PYTHON, REQUESTS, RUBY, URLLIB
+from traces import path_of
 
 POST = """import sys, urllib.request as u
 sys.stdout.buffer.write(u.urlopen(sys.argv[1], data=b'x' * int(sys.argv[2])).read()[-100:])"""
@@ -36,6 +37,13 @@ s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
 s = ssl.create_default_context().wrap_socket(s, server_hostname=sys.argv[1])
 print(s.version())"""
 
+OPEN = """import os, socket, ssl, sys
+kept = []
+for i in range(int(sys.argv[3])):
+    s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+    kept.append(ssl.create_default_context().wrap_socket(s, server_hostname=sys.argv[1]))
+    kept[i].sendall(f'GET /hold/{i} HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n'.encode())
+os._exit(0)"""
 OLD = SILENT.replace("s = ssl.create_default_context()", "c = ssl.create_default_context(); c.maximum_version = 0x303; s = c")
 
 CLIENTS = {
@@ -123,6 +131,12 @@ def test_a_connection_without_a_request(run, secure, trusted, spans):
     run.both([PYTHON, "-c", SILENT, "localhost", secure.port], trusted)
     span, = spans(1)
     assert (span.name, span.status) == ("connect", "UNSET")
+
+
+@pytest.mark.parametrize("home", ["inproc"])
+def test_requests_that_are_open_at_the_end(run, secure, trusted, spans):
+    run([PYTHON, "-c", OPEN, "localhost", secure.port, 3], trusted)
+    assert sorted(path_of(span) for span in spans(3)) == ["/hold/0", "/hold/1", "/hold/2"]
 
 
 def test_a_server_that_ends_the_handshake(run, authority, trusted, spans):
