@@ -109,7 +109,10 @@ void lifecycle_before_fork(void)
 
 void lifecycle_after_fork_parent(void)
 {
-        OBSERVE(home_after_fork_parent());
+        OBSERVE({
+                handoff_after_fork_parent();
+                home_after_fork_parent();
+        });
         if (parent_ends && parent_ends == sys_gettid())
                 lifecycle_end(0);
 }

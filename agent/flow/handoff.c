@@ -57,7 +57,7 @@ static void share(struct conn *conn, struct exchange *exchange, bool begun)
         exchange->shared = true;
         if (begun || exchange->handoff || !exchange->traced)
                 return;
-        name = handoff_table_add();
+        name = handoff_table_add(atomic_load(&handoff_held));
         if (name == HANDOFF_NONE || !is_vacant(name))
                 return;
         exchange->handoff = name;
@@ -72,8 +72,10 @@ static void share_conn(struct conn *conn)
 {
         uint32_t first, tail;
 
-        if (conn->role != CONN_SERVER || conn->generation != process_generation || !conn_queue_first(conn) ||
-            !enter(conn))
+        if (conn->role != CONN_SERVER || conn->generation != process_generation || !conn_queue_first(conn))
+                return;
+        /* Another thread's fork may be sharing it: that is over before this one forks. */
+        if (!enter(conn) && !direction_enter_settling(&conn->out, DIRECTION_SETTLING))
                 return;
         first = atomic_load(&conn->queue_head);
         tail = atomic_load(&conn->queue_tail);
@@ -97,6 +99,7 @@ void handoff_before_fork(void)
         bits = atomic_load(&handoff_held) & ~atomic_load(&handoff_left);
         if (bits)
                 atomic_store(&cause_look_again, handoff_look);
+        thread_state.forks_with = bits;
         for (; bits; bits &= bits - 1)
                 handoff_table_expect(atomic_load(&places[__builtin_ctzll(bits)].name));
 }
@@ -105,11 +108,20 @@ void handoff_after_fork(void)
 {
         /* Of what its parent left, the child has no descriptor. */
         uint64_t bits = atomic_load(&handoff_held) & ~atomic_load(&handoff_left);
+        uint64_t awaited = thread_state.forks_with;
 
+        thread_state.forks_with = 0;
         atomic_store(&handoff_left, 0);
         atomic_store(&handoff_held, bits);
         for (; bits; bits &= bits - 1)
-                handoff_table_join(atomic_load(&places[__builtin_ctzll(bits)].name));
+                /* Of a request that another thread shared meanwhile, another child is awaited. */
+                handoff_table_join(atomic_load(&places[__builtin_ctzll(bits)].name),
+                                   awaited & bits & -bits);
+}
+
+void handoff_after_fork_parent(void)
+{
+        thread_state.forks_with = 0;
 }
 
 /* --- who tells --- */

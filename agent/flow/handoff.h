@@ -16,6 +16,7 @@
 /* Around fork; the child's before anything else is asked. Context: hook; the child's: signal. */
 void handoff_before_fork(void);
 void handoff_after_fork(void);
+void handoff_after_fork_parent(void);
 
 /* Requests that this process shares, a bit for each slot; of them, those whose connections are closed here.
  */

@@ -11,7 +11,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/sys.h"
 
-#define HOLDERS   7
+#define HOLDERS   9
 #define OPEN      1ull          /* of a slot's word; above it the serial */
 #define JOIN_NS   1000000000ull /* a child that has not joined by then was never born */
 #define NAME_BITS 8             /* of a name: slot + 1; above it the serial */
@@ -85,16 +85,17 @@ static bool is_held(struct slot *slot, uint32_t self)
         return false;
 }
 
-/* Without room it does not count: then nobody waits for it. */
-static void hold(struct slot *slot)
+/* Return: false without room. */
+static bool hold(struct slot *slot)
 {
         for (unsigned i = 0; i < HOLDERS; i++) {
                 uint32_t pid = atomic_load(&slot->holders[i]);
 
                 if ((!pid || !lives(pid)) &&
                     atomic_compare_exchange_strong(&slot->holders[i], &pid, (uint32_t)sys_getpid()))
-                        return;
+                        return true;
         }
+        return false;
 }
 
 static bool take(struct slot *slot, uint64_t word)
@@ -108,7 +109,7 @@ static bool take(struct slot *slot, uint64_t word)
                 atomic_store(&slot->holders[i], 0);
         atomic_store(&slot->owner, (uint32_t)sys_getpid());
         atomic_store(&slot->shown, 0);
-        hold(slot);
+        (void)hold(slot);
         return true;
 }
 
@@ -117,7 +118,7 @@ static uint64_t name_of(const struct slot *slot, unsigned index)
         return (atomic_load(&slot->word) >> 1) << NAME_BITS | (index + 1);
 }
 
-uint64_t handoff_table_add(void)
+uint64_t handoff_table_add(uint64_t avoid)
 {
         struct slot *all = slots();
 
@@ -126,6 +127,8 @@ uint64_t handoff_table_add(void)
                 struct slot *slot = &all[i % HANDOFF_SLOTS];
                 uint64_t word = atomic_load(&slot->word);
 
+                if (avoid >> i % HANDOFF_SLOTS & 1)
+                        continue;
                 if (word & OPEN &&
                     (i < HANDOFF_SLOTS || is_held(slot, 0) || lives(atomic_load(&slot->owner))))
                         continue;
@@ -146,7 +149,7 @@ void handoff_table_expect(uint64_t name)
         atomic_fetch_add(&slot_of(name)->expected, 1);
 }
 
-void handoff_table_join(uint64_t name)
+void handoff_table_join(uint64_t name, bool awaited)
 {
         struct slot *slot = slot_of(name);
         uint32_t expected = atomic_load(&slot->expected);
@@ -154,7 +157,9 @@ void handoff_table_join(uint64_t name)
         parent = parent_now();
         if (!handoff_table_open(name))
                 return;
-        hold(slot);
+        /* Without room it stays awaited, as long as that is waited for. */
+        if (!hold(slot) || !awaited)
+                return;
         while (expected && !atomic_compare_exchange_weak(&slot->expected, &expected, expected - 1))
                 ;
 }

@@ -19,17 +19,17 @@ static inline unsigned handoff_slot(uint64_t name)
         return (unsigned)(name % 256) - 1;
 }
 
-/* This process has an open request to share. Return: its name; HANDOFF_NONE: no room, or no memory. Context:
- * signal. */
-uint64_t handoff_table_add(void);
+/* This process has an open request to share. @avoid: slots that are not to be taken, a bit each. Return: its
+ * name; HANDOFF_NONE: no room, or no memory. Context: signal. */
+uint64_t handoff_table_add(uint64_t avoid);
 
 /* Is it told from shared memory when this process, which has it, is killed? Context: signal. */
 void handoff_table_shown(uint64_t name, bool shown);
 
 /* A child is about to be forked that will have the request as well. Context: signal. */
 void handoff_table_expect(uint64_t name);
-/* In that child. Context: signal. */
-void handoff_table_join(uint64_t name);
+/* In a child that has it; @awaited: in that one. Context: signal. */
+void handoff_table_join(uint64_t name, bool awaited);
 
 /* This process will not answer it. handoff_table_others() then says who decides. Context: signal. */
 void handoff_table_leave(uint64_t name);

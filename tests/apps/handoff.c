@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * handoff PORT UPSTREAM: a server that reads a request itself and forks then; the path says who answers. One
- * connection after the other.
+ * handoff PORT UPSTREAM [THREADS]: a server that reads a request itself and forks then; the path says who
+ * answers. One connection after the other, or one in each thread.
  *
  *   /child    a child, while the parent closes the connection at once
  *   /keep     a child; the parent waits for it and goes on with the connection
@@ -13,6 +13,7 @@
  *   /beside   the parent, after it has run a program
  *   /system   the same by system()
  */
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,6 +158,8 @@ static int play(struct job *job)
         return ok(job);
 }
 
+static int threads;
+
 static void serve(int fd)
 {
         struct job job = {.peer = serve_peer(fd)};
@@ -169,7 +172,7 @@ static void serve(int fd)
         if (unrelated_end >= 0)
                 close(unrelated_end);
         unrelated_end = -1;
-        while (waitpid(-1, NULL, 0) > 0)
+        while (!threads && waitpid(-1, NULL, 0) > 0)
                 ;
 }
 
@@ -180,10 +183,20 @@ static void end(int number)
         over = 1;
 }
 
+static int listener;
+
+static void *serve_all(void *unused)
+{
+        int fd;
+
+        while (!over && (fd = accept(listener, NULL, NULL)) >= 0)
+                serve(fd);
+        return NULL;
+}
+
 int main(int argc, char **argv)
 {
         struct sigaction action = {.sa_handler = end};
-        int listener, fd;
 
         if (argc < 3)
                 return 2;
@@ -191,7 +204,12 @@ int main(int argc, char **argv)
         snprintf(upstream_url, sizeof(upstream_url), "http://127.0.0.1:%d/asked", upstream);
         sigaction(SIGTERM, &action, NULL);
         listener = serve_listen((in_port_t)atoi(argv[1]));
-        while (!over && (fd = accept(listener, NULL, NULL)) >= 0)
-                serve(fd);
+        threads = argc > 3 ? atoi(argv[3]) : 0;
+        if (threads)
+                signal(SIGCHLD, SIG_IGN);
+        for (int i = 1; i < threads; i++)
+                if (pthread_create(&(pthread_t){0}, NULL, serve_all, NULL) != 0)
+                        return 3;
+        serve_all(NULL);
         return 0;
 }

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests that a server reads itself, and for which it forks then: whoever answers, each is told exactly once, and whatever
 was done because of it has its parent."""
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from asking import Ask, Asker, ask_one, play
@@ -60,3 +62,21 @@ def test_the_connection_goes_on(run, site, origin, spans):
         for path, context in ("/keep", FIRST), ("/next", SECOND):
             assert ask_one(asker, Ask("GET", path, context=context), path).status == 200
     check_traces(spans(2), {FIRST.split("-")[1]: ("/keep", 200, 0), SECOND.split("-")[1]: ("/next", 200, 0)})
+
+
+THREADS, CLIENTS, EACH = 8, 8, 60
+
+
+def test_threads_that_fork_at_once(run, site, origin, spans):
+    """Each child has what the others read as well; only its own is its own."""
+    def ask_all(port):
+        for _ in range(EACH):
+            with Asker(port) as asker:
+                assert ask_one(asker, Ask("GET", "/child"), "asker").status == 200
+
+    with Serving(run, app("handoff", "{port}", origin.port, THREADS)) as serving:
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            for future in [pool.submit(ask_all, serving.port) for _ in range(CLIENTS)]:
+                future.result()
+    for span in spans(CLIENTS * EACH):
+        assert span.attributes.get("http.response.status_code") == 200

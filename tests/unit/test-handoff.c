@@ -3,6 +3,7 @@
  * Requests that a parent has read and its forked children may answer: whatever each of them does, and in
  * whatever order they end, exactly one tells of it.
  */
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -474,7 +475,7 @@ static void take_all_room(void)
 
 START_TEST(test_room_of_the_dead_is_reclaimed)
 {
-        ck_assert_uint_eq(handoff_table_add() % 256, 1); /* the page is there before the child is */
+        ck_assert_uint_eq(handoff_table_add(0) % 256, 1); /* the page is there before the child is */
         ck_assert_uint_eq(told_on_cue(fork_for(take_all_room)), 0);
         accept_now();
         host_gets_text(get);
@@ -484,9 +485,53 @@ START_TEST(test_room_of_the_dead_is_reclaimed)
 }
 END_TEST
 
+/* Another thread's child has all that this one has read, too, without being awaited. */
+static void *fork_beside(void *unused)
+{
+        pid_t pid = fork();
+        int status;
+
+        if (pid == 0) {
+                process_notice_fork();
+                say_last_words();
+                _exit((int)told_count);
+        }
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert_int_eq(status, 0);
+        return NULL;
+}
+
+START_TEST(test_child_of_another_thread)
+{
+        pthread_t thread;
+
+        accept_now();
+        host_gets_text(get);
+        handoff_before_fork();
+        ck_assert_int_eq(pthread_create(&thread, NULL, fork_beside, NULL), 0);
+        ck_assert_int_eq(pthread_join(thread, NULL), 0);
+        close_expecting(0);
+        ck_assert(handoff_has_left());
+        handoff_last_words();
+        ck_assert_uint_eq(told_count, 1);
+        expect_nothing_left();
+}
+END_TEST
+
+START_TEST(test_slots_that_others_let_go_of)
+{
+        uint64_t name = handoff_table_add(0);
+
+        ck_assert(handoff_table_claim(name));
+        ck_assert_uint_eq(handoff_slot(handoff_table_add(3)), 2);
+        ck_assert_uint_eq(handoff_slot(handoff_table_add(0)), handoff_slot(name));
+}
+END_TEST
+
 UNIT_MAIN_WITH("handoff", handoff_setup, test_unrelated_child_is_gone, test_unrelated_child_lives_on,
                test_parent_answers_while_child_lives, test_fork_that_failed,
                test_killed_child_takes_nothing_with_it, test_child_answers_after_the_parent_closed,
                test_parent_goes_on_with_the_connection, test_child_answers_after_exec_failed,
                test_grandchild_answers, test_parent_ends_first, test_what_a_killed_server_showed,
-               test_both_at_once, test_more_than_there_is_room_for, test_room_of_the_dead_is_reclaimed)
+               test_both_at_once, test_more_than_there_is_room_for, test_room_of_the_dead_is_reclaimed,
+               test_child_of_another_thread, test_slots_that_others_let_go_of)
