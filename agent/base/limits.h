@@ -50,7 +50,7 @@
 
 /* Hooks */
 #define LIMIT_THREAD_STARTS    65536 /* threads that were created and do not run yet */
-#define LIMIT_POOLS            256   /* pools of GLib whose jobs are followed */
+#define LIMIT_POOLS            64    /* pools of GLib whose jobs are followed */
 #define LIMIT_POOL_JOBS        4096  /* jobs of pools that were handed over and are not done yet */
 #define LIMIT_POPEN_STREAMS    4096  /* streams of popen() open at once that children must not get */
 #define LIMIT_REAL_OBJECTS     64    /* loaded objects that real functions are looked up in */

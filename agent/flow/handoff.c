@@ -115,8 +115,7 @@ void handoff_after_fork(void)
         atomic_store(&handoff_held, bits);
         for (; bits; bits &= bits - 1)
                 /* Of a request that another thread shared meanwhile, another child is awaited. */
-                handoff_table_join(atomic_load(&places[__builtin_ctzll(bits)].name),
-                                   awaited & bits & -bits);
+                handoff_table_join(atomic_load(&places[__builtin_ctzll(bits)].name), awaited & bits & -bits);
 }
 
 void handoff_after_fork_parent(void)

@@ -7,7 +7,6 @@
 #include <stdatomic.h>
 
 #include "agent/base/limits.h"
-#include "agent/base/slab.h"
 #include "agent/tap/tap_thread.h"
 #include "agent/trace/cause.h"
 #include "hooks/hook.h"
@@ -73,15 +72,21 @@ static struct job *job_find(uintptr_t key, const void *owner)
         return NULL;
 }
 
-/* --- GLib: data is compared and sorted by the pool, so it stays as it is --- */
+/*
+ * --- GLib: data is compared and sorted by the pool, and the program may read its user_data: both stay as
+ * they are, and a function of its own says which pool it is ---
+ */
+
+typedef void glib_func(void *data, void *user_data);
 
 /* Never given back: the pool's threads may run on. */
 struct glib_pool {
-        void (*func)(void *data, void *user_data);
-        void *user_data;
+        glib_func *func; /* the host's ... */
+        glib_func *stub; /* ... and what stands for it */
 };
 
-SLAB_DEFINE(static, glib_pools, sizeof(struct glib_pool), 16, LIMIT_POOLS);
+static struct glib_pool glib_pools[LIMIT_POOLS];
+static _Atomic uint32_t glib_pool_count;
 
 /* The request of the job with this data; of two jobs with the same data nobody knows which is which. */
 static uint64_t glib_take(const struct glib_pool *pool, void *data)
@@ -100,14 +105,62 @@ static uint64_t glib_take(const struct glib_pool *pool, void *data)
         return CAUSE_UNKNOWN;
 }
 
-static void glib_run(void *data, void *user_data)
+static void glib_run(const struct glib_pool *pool, void *data, void *user_data)
 {
-        struct glib_pool *pool = user_data;
         struct thread_cause before;
 
         tap_thread_enter(glib_take(pool, data), &before);
-        pool->func(data, pool->user_data);
+        pool->func(data, user_data);
         tap_thread_leave(&before);
+}
+
+#define EIGHT(X, n) X(n##0) X(n##1) X(n##2) X(n##3) X(n##4) X(n##5) X(n##6) X(n##7)
+#define POOLS(X)     \
+        EIGHT(X, 00) \
+        EIGHT(X, 01) EIGHT(X, 02) EIGHT(X, 03) EIGHT(X, 04) EIGHT(X, 05) EIGHT(X, 06) EIGHT(X, 07)
+
+#define STUB(n)                                               \
+        static void glib_run_##n(void *data, void *user_data) \
+        {                                                     \
+                glib_run(&glib_pools[n], data, user_data);    \
+        }
+POOLS(STUB)
+
+#define STUB_CASE(n) \
+        case n:      \
+                return glib_run_##n;
+
+/* A table of them would be relocated at every start. */
+static glib_func *glib_stub(uint32_t n)
+{
+        switch (n) {
+                POOLS(STUB_CASE)
+        }
+        return NULL;
+}
+
+/* Return: what stands for @func; NULL when there is no room. */
+static glib_func *glib_pool_new(glib_func *func)
+{
+        uint32_t n = atomic_load_explicit(&glib_pool_count, memory_order_relaxed);
+        glib_func *stub;
+
+        do {
+                stub = glib_stub(n);
+                if (!stub)
+                        return NULL;
+        } while (!atomic_compare_exchange_weak(&glib_pool_count, &n, n + 1));
+        glib_pools[n % LIMIT_POOLS] = (struct glib_pool){func, stub};
+        return stub;
+}
+
+/* NULL: not one of ours. */
+static const struct glib_pool *glib_pool_of(const struct _GThreadPool *pool)
+{
+        for (uint32_t i = 0; pool && pool->func && i < LIMIT_POOLS; i++)
+                if (glib_pools[i].stub == pool->func)
+                        return &glib_pools[i];
+        return NULL;
 }
 
 /* --- libuv: a request's address is its name until its second callback --- */
@@ -162,23 +215,17 @@ HOOK_EXPORT struct _GThreadPool *g_thread_pool_new(void (*func)(void *data, void
                                                    int max_threads, int exclusive, struct _GError **error)
 {
         __typeof__(&g_thread_pool_new) real = FOUND(g_thread_pool_new);
-        struct glib_pool *pool = real && !guard_passes() ? slab_alloc(&glib_pools, NULL) : NULL;
+        glib_func *stub = real && func && !guard_passes() ? glib_pool_new(func) : NULL;
 
-        if (!real)
-                return NULL;
-        if (!pool)
-                return real(func, user_data, max_threads, exclusive, error);
-        pool->func = func;
-        pool->user_data = user_data;
-        return real(glib_run, pool, max_threads, exclusive, error);
+        return real ? real(stub ? stub : func, user_data, max_threads, exclusive, error) : NULL;
 }
 
 HOOK_EXPORT int g_thread_pool_push(struct _GThreadPool *pool, void *data, struct _GError **error)
 {
         __typeof__(&g_thread_pool_push) real = FOUND(g_thread_pool_push);
-        bool ours = pool && pool->func == glib_run && (uintptr_t)data > TAKEN;
-        struct job *job = ours ? job_new((uintptr_t)data, pool->user_data) : NULL;
-        struct job *stale = ours && !job ? job_find((uintptr_t)data, pool->user_data) : NULL;
+        const struct glib_pool *ours = (uintptr_t)data > TAKEN ? glib_pool_of(pool) : NULL;
+        struct job *job = ours ? job_new((uintptr_t)data, ours) : NULL;
+        struct job *stale = ours && !job ? job_find((uintptr_t)data, ours) : NULL;
 
         if (stale)
                 job_drop(stale);
@@ -192,8 +239,13 @@ HOOK_EXPORT int uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *req,
                               void (*after)(struct uv_work_s *req, int status))
 {
         __typeof__(&uv_queue_work) real = FOUND(uv_queue_work);
-        struct job *job = real && work ? job_new((uintptr_t)req, uv_work) : NULL;
+        struct job *stale = job_find((uintptr_t)req, uv_work), *job;
         int error;
+
+        /* Of a parent, whose loop does not run here: @req is free to be used again. */
+        if (stale)
+                job_drop(stale);
+        job = real && work ? job_new((uintptr_t)req, uv_work) : NULL;
 
         if (!job)
                 return real ? real(loop, req, work, after) : -ENOSYS;

@@ -5,6 +5,7 @@
 #include <threads.h>
 
 #include "agent/base/guard.h"
+#include "agent/base/limits.h"
 #include "agent/trace/cause.h"
 #include "hooks/hook.h"
 #include "tests/unit/fake-pools.h"
@@ -174,6 +175,8 @@ START_TEST(test_g_thread_pool_push_jobs_in_any_order)
         uint64_t first, second;
         char data[3];
 
+        ck_assert_ptr_eq(pool->user_data, &place); /* is public */
+
         ck_assert_int_eq(g_thread_pool_push(pool, &data[2], NULL), 1); /* for nobody */
         first = work_for("GET");
         ck_assert_int_eq(g_thread_pool_push(pool, &data[0], NULL), 1);
@@ -212,6 +215,29 @@ START_TEST(test_g_thread_pool_push_the_same_data)
 }
 END_TEST
 
+static unsigned others;
+
+static void other_job(void *data, void *user_data)
+{
+        ck_assert_ptr_eq(user_data, &place);
+        others++;
+}
+
+START_TEST(test_g_thread_pool_new_more_than_are_followed)
+{
+        for (unsigned i = 0; i < 2 * LIMIT_POOLS; i++) {
+                struct _GThreadPool *pool =
+                        g_thread_pool_new(i % 2 ? other_job : glib_job, &place, 1, 0, NULL);
+
+                pool->func(&place, pool->user_data);
+                ck_assert_uint_eq(others, (i + 1) / 2);
+                ck_assert_uint_eq(seen_count, i % 2 ? 0 : 1);
+                seen_count = 0;
+                ck_assert_ptr_eq(pool->user_data, &place);
+        }
+}
+END_TEST
+
 static void uv_work_of(struct uv_work_s *req)
 {
         note(req);
@@ -243,6 +269,26 @@ START_TEST(test_uv_queue_work_both_callbacks)
         ck_assert_ptr_eq(fake_jobs[1].work, uv_work_of);
         ck_assert_ptr_eq(fake_jobs[1].after, uv_after_of);
         ck_assert_int_eq(uv_queue_work(NULL, req, NULL, NULL), -22);
+}
+END_TEST
+
+static void uv_other_work_of(struct uv_work_s *req)
+{
+        others++;
+}
+
+/* A child has the memory of its parent's jobs, and not the loop that would run them. */
+START_TEST(test_uv_queue_work_what_a_parent_waits_for)
+{
+        struct uv_work_s *req = (struct uv_work_s *)(void *)&place;
+
+        (void)work_for("GET");
+        ck_assert_int_eq(uv_queue_work(NULL, req, uv_work_of, NULL), 0);
+        ck_assert_int_eq(uv_queue_work(NULL, req, uv_other_work_of, uv_after_of), 0);
+        fake_jobs[1].work(req);
+        fake_jobs[1].after(req, -125);
+        ck_assert_uint_eq(others, 1);
+        ck_assert_uint_eq(seen_count, 1);
 }
 END_TEST
 
@@ -291,5 +337,6 @@ UNIT_MAIN_WITH("thread", setup, test_pthread_create_without_a_request,
                test_pthread_create_with_little_stack,
                test_pthread_create_of_threads_that_are_cancelled_at_once,
                test_g_thread_pool_push_jobs_in_any_order, test_g_thread_pool_push_the_same_data,
-               test_uv_queue_work_both_callbacks, test_uv_queue_work_without_a_second_callback,
+               test_g_thread_pool_new_more_than_are_followed, test_uv_queue_work_both_callbacks,
+               test_uv_queue_work_what_a_parent_waits_for, test_uv_queue_work_without_a_second_callback,
                test_event_base_once)
