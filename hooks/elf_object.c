@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/auxv.h>
 
+#include "agent/base/load.h"
+
 #define VERSION_HIDDEN 0x8000 /* in a version table: not the default version of its name */
 #define WORD_BITS      (sizeof(ElfW(Addr)) * 8)
 
@@ -21,7 +23,7 @@ static const ElfW(Dyn) *dynamic_of(const struct dl_phdr_info *info)
         return NULL;
 }
 
-bool elf_object_read(const struct dl_phdr_info *info, struct elf_object *ret)
+START_TEXT bool elf_object_read(const struct dl_phdr_info *info, struct elf_object *ret)
 {
         const ElfW(Dyn) *dynamic = dynamic_of(info);
         struct elf_object object = {.base = info->dlpi_addr, .dynamic = dynamic};
@@ -67,7 +69,7 @@ const void *elf_object_table(const struct elf_object *object, ElfW(Sxword) tag)
         return address ? table_at(object->base, address) : NULL;
 }
 
-uint32_t elf_object_hash(const char *name)
+START_TEXT uint32_t elf_object_hash(const char *name)
 {
         uint32_t hash = 5381;
 
@@ -87,7 +89,7 @@ static uint32_t sysv_hash_of(const char *name)
         return hash;
 }
 
-static bool is_function(const struct elf_object *object, uint32_t index, const char *name)
+static START_TEXT bool is_function(const struct elf_object *object, uint32_t index, const char *name)
 {
         const ElfW(Sym) *symbol = &object->symbols[index];
         unsigned type = ELF64_ST_TYPE(symbol->st_info);
@@ -102,7 +104,7 @@ static bool is_function(const struct elf_object *object, uint32_t index, const c
 }
 
 /* Layout of DT_GNU_HASH: buckets, first symbol, bloom words, bloom shift, bloom[], bucket[], chain[]. */
-static const ElfW(Sym) *find_gnu(const struct elf_object *object, const char *name, uint32_t hash)
+static START_TEXT const ElfW(Sym) *find_gnu(const struct elf_object *object, const char *name, uint32_t hash)
 {
         const uint32_t *head = object->gnu_hash;
         const ElfW(Addr) *bloom = (const ElfW(Addr) *)(head + 4);
@@ -162,7 +164,7 @@ static void *resolve_indirect(void *resolver)
 }
 #endif
 
-void *elf_object_find(const struct elf_object *object, const char *name, uint32_t hash)
+START_TEXT void *elf_object_find(const struct elf_object *object, const char *name, uint32_t hash)
 {
         const ElfW(Sym) *symbol = NULL;
 
@@ -177,7 +179,7 @@ void *elf_object_find(const struct elf_object *object, const char *name, uint32_
         return (void *)(object->base + symbol->st_value);
 }
 
-bool elf_object_holds(const struct dl_phdr_info *info, const void *address)
+START_TEXT bool elf_object_holds(const struct dl_phdr_info *info, const void *address)
 {
         for (int i = 0; i < info->dlpi_phnum; i++) {
                 const ElfW(Phdr) *segment = &info->dlpi_phdr[i];

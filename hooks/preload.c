@@ -6,10 +6,15 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <sys/auxv.h>
 
 #include "agent/lifecycle.h"
 #include "hooks/real.h"
+
+/* Names this library to libc, as the start files would: pthread_atfork() wants it. */
+extern __attribute__((visibility("hidden"))) void *const __dso_handle;
+void *const __dso_handle = (void *)(uintptr_t)&__dso_handle;
 
 static __attribute__((constructor)) void preload_start(int argc, char **argv, char **envp)
 {

@@ -69,7 +69,7 @@ START_TEXT bool real_start(void)
         return !walk.twice;
 }
 
-static const char *hook_name(enum hook_id id)
+static START_TEXT const char *hook_name(enum hook_id id)
 {
         const char *name = hook_names;
 
@@ -178,7 +178,7 @@ bool real_is(enum hook_id id, const void *function)
         return census.found[0] && census.found[1];
 }
 
-void *real_resolve(enum hook_id id)
+START_TEXT void *real_resolve(enum hook_id id)
 {
         const char *name = hook_name(id);
         uint32_t hash = elf_object_hash(name);

@@ -15,7 +15,7 @@
  * How the library lies in memory: a page fault costs a short command more than anything that we compute.
  * START_DATA: small, and written at the start of every process. LARGE_TABLE: never touched by most processes;
  * the build sorts data by alignment, so these stay out of the others' pages. START_TEXT: runs once, at the
- * start or the end.
+ * start, the end, or the first call of a function.
  */
 #define START_DATA  __attribute__((section(".data.start")))
 #define LARGE_TABLE _Alignas(128)
