@@ -3,7 +3,6 @@
 """./dev demo: real programs, unchanged, traced against a small server of our own. No collector needed."""
 import os
 import shlex
-import signal
 import subprocess
 import sys
 
@@ -39,7 +38,7 @@ def show_server(env):
               f"$ otel-instrument --traces_exporter console {shlex.join(client)}", flush=True)
         result = subprocess.run([*traced, *client], env=env, timeout=60)
     finally:
-        server.send_signal(signal.SIGINT)
+        server.terminate()
         printed = server.communicate(timeout=60)[1]
     print("".join(line for line in printed.splitlines(True) if line[:1] in "p└ "), end="", flush=True)
     return result.returncode == 0 and "GET /" in printed
