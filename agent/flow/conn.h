@@ -67,6 +67,7 @@ struct conn {
         bool fcgi;                   /* FastCGI, not HTTP */
         bool kept;                   /* server, closed: for requests that children may answer */
         bool silent;                 /* server: no byte of a response has left that we did not see */
+        bool was_shared;             /* server: with a child, which may have written on it */
         _Atomic bool peeked;         /* the host looked at bytes before it took them */
         bool others;                 /* server, opaque: counted by cause_others() */
         bool tcp;

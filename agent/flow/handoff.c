@@ -55,6 +55,7 @@ static void share(struct conn *conn, struct exchange *exchange, bool begun)
         if (exchange->done || !exchange->head_done)
                 return;
         exchange->shared = true;
+        conn->was_shared = true;
         if (begun || exchange->handoff || !exchange->traced)
                 return;
         name = handoff_table_add(atomic_load(&handoff_held));
@@ -162,6 +163,11 @@ enum handoff_end handoff_ends(struct exchange *exchange, bool decide)
         exchange->handoff = HANDOFF_NONE;
         let_go(name);
         return HANDOFF_THEIRS;
+}
+
+bool handoff_alone(const struct exchange *exchange)
+{
+        return exchange->handoff == HANDOFF_NONE || !handoff_table_others(exchange->handoff);
 }
 
 void handoff_keep(struct conn *conn)

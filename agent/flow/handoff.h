@@ -70,6 +70,9 @@ enum handoff_end {
  */
 enum handoff_end handoff_ends(struct exchange *exchange, bool decide);
 
+/* Could nobody but this process answer it, of those that we know of? Context: signal. */
+bool handoff_alone(const struct exchange *exchange);
+
 /* The connection, closed here, is kept with what handoff_ends() left. */
 void handoff_keep(struct conn *conn);
 

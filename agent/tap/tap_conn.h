@@ -67,6 +67,8 @@ static inline void tap_serve_look(struct conn *conn)
 ssize_t tap_serve_out(struct conn *conn, const struct iovec *iov, int iovcnt, tap_emit_fn *emit, void *call);
 /* @n bytes left unseen; negative: none, for @error. */
 void tap_serve_unseen(struct conn *conn, ssize_t n, int error);
+/* A client that goes on has its answers, whoever wrote them. */
+void tap_serve_catch_up(struct conn *conn, int fd, uint64_t now_ns);
 /* @fd is about to be closed. */
 void tap_serve_last_look(struct conn *conn, int fd);
 /* The host ended its side of the stream. */

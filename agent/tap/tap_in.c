@@ -224,6 +224,8 @@ static size_t take_request(struct conn *conn, int fd, const struct iovec *iov, i
 {
         struct serve_mark mark = mark_for(conn, iov, n);
 
+        if (UNLIKELY(conn->was_shared) && fd >= 0)
+                tap_serve_catch_up(conn, fd, now_ns);
         bytes_came(conn, fd, iov, iovcnt, n, &mark, now_ns);
         if (UNLIKELY(conn_phase(conn) == CONN_OPAQUE))
                 opaque_read(conn);

@@ -15,6 +15,7 @@
 #include "agent/flow/handoff.h"
 #include "agent/flow/serve.h"
 #include "agent/flow/stream.h"
+#include "agent/flow/to_span.h"
 #include "agent/process.h"
 #include "agent/tap/tap_conn.h"
 #include "agent/tap/tap_thread.h"
@@ -226,18 +227,52 @@ void tap_serve_shut(struct conn *conn)
         direction_leave(&conn->out);
 }
 
-/* Did more leave than we saw? Then the host answers through stdio, or a program that it started does. */
-static void look_for_unseen(struct conn *conn, int fd)
+/* How many bytes the host has written, whoever did it. Return: false when the kernel does not say. */
+static bool count_written(int fd, uint64_t *ret_count)
 {
         struct tcp_info info;
         socklen_t len = sizeof(info);
 
         if (sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
             len < offsetof(struct tcp_info, tcpi_bytes_retrans) + sizeof(info.tcpi_bytes_retrans))
+                return false;
+        *ret_count = info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes;
+        return true;
+}
+
+/* Did more leave than we saw? Then the host answers through stdio, or a program that it started does. */
+static void look_for_unseen(struct conn *conn, int fd)
+{
+        uint64_t written;
+
+        if (!count_written(fd, &written))
                 return;
-        conn->silent = info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes <= conn->sent;
+        conn->silent = written <= conn->sent;
         if (!conn->silent)
                 conn_opaque(conn, STAT_OPAQUE_UNSEEN);
+}
+
+/*
+ * A program that a child executed may have answered: then the request that waits is over, and the next answer
+ * is not its own. A child that we see into tells of that itself.
+ */
+void tap_serve_catch_up(struct conn *conn, int fd, uint64_t now_ns)
+{
+        struct exchange *first;
+        uint64_t written;
+
+        if (!conn->tcp || !conn_speaks(conn) || conn->fcgi || !count_written(fd, &written) ||
+            !direction_enter(&conn->out))
+                return;
+        first = conn_queue_first(conn);
+        if (first && first->shared && first->head_done && written > conn->sent &&
+            !conn_answer_begun(conn, first) && handoff_alone(first)) {
+                conn_answered(conn, &(struct exchange_outcome){.end_ns = now_ns, .incomplete = true});
+                first = conn_queue_first(conn);
+        }
+        if (!first)
+                conn->sent = written;
+        direction_leave(&conn->out);
 }
 
 void tap_serve_last_look(struct conn *conn, int fd)

@@ -10,6 +10,7 @@
  *   /cgi      a program that a child executes, which asks UPSTREAM; the parent closes at once
  *   /waits    the same, and the parent closes when it has ended
  *   /fails    a child, whose program cannot be executed
+ *   /printed  a program that a child executes; the parent waits for it and goes on with the connection
  *   /beside   the parent, after it has run a program
  *   /system   the same by system()
  */
@@ -118,6 +119,20 @@ static int by_program_that_is_awaited(struct job *job)
         return 0;
 }
 
+static int by_program_and_keep(struct job *job)
+{
+        static const char answer[] = "HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\n\\r\\ndone\\n";
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                dup2(job->peer->fd, STDOUT_FILENO);
+                execlp("printf", "printf", answer, NULL);
+                _exit(1);
+        }
+        wait_for(pid);
+        return 1;
+}
+
 static int by_child_after_all(struct job *job)
 {
         wait_for(run(job, "/nowhere/at/all"));
@@ -148,6 +163,7 @@ static const struct {
         {"/child", by_child},           {"/keep", by_child_and_keep},  {"/nobody", by_nobody},
         {"/killed", by_killed_child},   {"/cgi", by_program},          {"/waits", by_program_that_is_awaited},
         {"/fails", by_child_after_all}, {"/beside", beside_a_program}, {"/system", beside_system},
+        {"/printed", by_program_and_keep},
 };
 
 static int play(struct job *job)

@@ -137,7 +137,8 @@ class Serving:
         return self.output.read()
 
     def children(self):
-        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+        """Of all its threads."""
+        return [int(pid) for each in Path(f"/proc/{self.pid}/task").glob("*/children") for pid in each.read_text().split()]
 
 
 def nginx(site, server, http="access_log off;", listen=None, workers=1, connections=2048, tls=False):
