@@ -6,6 +6,7 @@
 #include "agent/base/load.h"
 #include "export/refine_draft.h"
 #include "export/refine_error.h"
+#include "export/refine_grpc.h"
 #include "export/refine_hold.h"
 #include "export/refine_http.h"
 #include "export/refine_process.h"
@@ -61,6 +62,8 @@ static const struct {
         {SHAPE_CURL_CLIENT, SPAN_CLIENT, refine_http_curl},
         {SHAPE_CONNECT, SPAN_CLIENT, refine_connect},
         {SHAPE_HTTP_SERVER, SPAN_SERVER, refine_server},
+        {SHAPE_GRPC_CLIENT, SPAN_CLIENT, refine_grpc},
+        {SHAPE_GRPC_SERVER, SPAN_SERVER, refine_grpc},
         {SHAPE_PROCESS, SPAN_INTERNAL, refine_process},
 };
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "agent/base/load.h"
+#include "export/refine_grpc.h"
 
 #define ROW(symbol) [symbol] = #symbol
 
@@ -171,6 +172,29 @@ static const char *tls_name(int64_t number)
         return name ? name : "tls_error";
 }
 
+/* RFC 9113, section 7, by their codes. */
+static const char *const http2_names[] = {
+        "NO_ERROR",
+        "PROTOCOL_ERROR",
+        "INTERNAL_ERROR",
+        "FLOW_CONTROL_ERROR",
+        "SETTINGS_TIMEOUT",
+        "STREAM_CLOSED",
+        "FRAME_SIZE_ERROR",
+        "REFUSED_STREAM",
+        "CANCEL",
+        "COMPRESSION_ERROR",
+        "CONNECT_ERROR",
+        "ENHANCE_YOUR_CALM",
+        "INADEQUATE_SECURITY",
+        "HTTP_1_1_REQUIRED",
+};
+
+static const char *http2_name(int64_t number)
+{
+        return number > 0 && (uint64_t)number <= ARRAY_LEN(http2_names) ? http2_names[number - 1] : NULL;
+}
+
 static const char *truncated_name(int64_t set)
 {
         return REFINE_ERROR_EOF;
@@ -188,8 +212,8 @@ static const struct {
 } error_rows[] = {
         {SEMCONV_RAW_SIGNAL, refine_error_signal}, {SEMCONV_RAW_ERRNO, refine_error_errno},
         {SEMCONV_RAW_TLS_ERROR, tls_name},         {SEMCONV_RAW_EAI, refine_error_eai},
-        {SEMCONV_RAW_CURLE, refine_error_curle},   {SEMCONV_RAW_TRUNCATED, truncated_name},
-        {SEMCONV_RAW_UNANSWERED, unanswered_name},
+        {SEMCONV_RAW_CURLE, refine_error_curle},   {SEMCONV_RAW_RESET, http2_name},
+        {SEMCONV_RAW_TRUNCATED, truncated_name},   {SEMCONV_RAW_UNANSWERED, unanswered_name},
 };
 
 static const char *error_name(const struct refine_draft *draft)
@@ -221,6 +245,7 @@ static int64_t error_code(const struct refine_draft *draft)
                                ? 0
                                : refine_draft_int(draft, SEMCONV_PROCESS_EXIT_CODE);
         case SHAPE_HTTP_SERVER:
+        case SHAPE_GRPC_SERVER:
                 return status >= 500 ? status : 0;
         default:
                 return status < 100 || status >= 400 ? status : 0;
@@ -233,9 +258,14 @@ void refine_error(struct refine_draft *draft)
         struct slice given = refine_draft_str(draft, SEMCONV_ERROR_TYPE);
         const char *name = error_name(draft);
         char digits[24];
+        struct slice status = refine_grpc_error(draft);
         size_t len = (size_t)snprintf(digits, sizeof(digits), "%lld", (long long)code);
 
-        if (code)
+        if (status.len)
+                set_error(draft, status);
+        else if (refine_grpc_answered(draft))
+                draft->out.status = SPAN_UNSET;
+        else if (code)
                 set_error(draft, slice_make(digits, len));
         else if (refine_draft_int(draft, SEMCONV_RAW_CURLE) == CURLE_ABORTED_BY_CALLBACK_NUMBER)
                 draft->out.status = SPAN_UNSET;

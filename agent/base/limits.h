@@ -16,11 +16,12 @@
 #define LIMIT_SERVER_REQUESTS 16384 /* server requests open in one process */
 
 /* What connections and requests take only while they need it */
-#define LIMIT_HTTP_PARSERS 65536 /* HTTP messages under way */
-#define LIMIT_FCGI_PARSERS 16384 /* directions of FastCGI connections */
-#define LIMIT_ROOMS        65536 /* texts of up to 128 bytes, and of up to 512 */
-#define LIMIT_ROOMS_MEDIUM 32768 /* of up to 2 KiB */
-#define LIMIT_ROOMS_LARGE  8192  /* of up to 9 KiB, and of up to LIMIT_HTTP_TEXT */
+#define LIMIT_HTTP_PARSERS  65536 /* HTTP messages under way */
+#define LIMIT_FCGI_PARSERS  16384 /* directions of FastCGI connections */
+#define LIMIT_HTTP2_PARSERS (2 * LIMIT_HTTP2_CONNECTIONS)
+#define LIMIT_ROOMS         65536 /* texts of up to 128 bytes, and of up to 512 */
+#define LIMIT_ROOMS_MEDIUM  32768 /* of up to 2 KiB */
+#define LIMIT_ROOMS_LARGE   8192  /* of up to 9 KiB, and of up to LIMIT_HTTP_TEXT */
 
 /* HTTP/1 (bytes) */
 #define LIMIT_HTTP_HEAD       (256 * 1024) /* a longer head makes the connection opaque */
@@ -38,6 +39,13 @@
 /* TLS */
 #define LIMIT_TLS_OBJECTS   65536 /* TLS objects with state of ours */
 #define LIMIT_TLS_LIBRARIES 4     /* OpenSSLs loaded at the same time */
+
+/* HTTP/2 */
+#define LIMIT_HTTP2_MEMORY      (256 * 1024)  /* bytes of one direction's header decoder */
+#define LIMIT_HTTP2_LIST        (1024 * 1024) /* bytes of one decoded header block, as RFC 9113 counts them */
+#define LIMIT_HTTP2_TABLE       65536         /* largest dynamic table that a peer may ask for and use */
+#define LIMIT_HTTP2_STREAMS     1024          /* open at once on one connection */
+#define LIMIT_HTTP2_CONNECTIONS 1024          /* of one process */
 
 /* FastCGI */
 #define LIMIT_FCGI_REQUESTS   64           /* requests of one connection with incomplete input */

@@ -12,6 +12,8 @@
 #include "agent/base/sys.h"
 #include "agent/flow/conn_slab.h"
 #include "agent/flow/handoff.h"
+#include "agent/flow/http2_flow.h"
+#include "agent/flow/inject.h"
 #include "agent/flow/stream.h"
 #include "agent/flow/to_span.h"
 #include "agent/process.h"
@@ -143,8 +145,8 @@ bool conn_answer_begun(const struct conn *conn, const struct exchange *exchange)
 {
         if (exchange->status)
                 return true;
-        return conn->fcgi ? atomic_load(&exchange->claim) == CLAIM_ANSWERED
-                          : direction_http1_busy(&conn->out);
+        return conn->fcgi || conn->http2 ? atomic_load(&exchange->claim) == CLAIM_ANSWERED
+                                         : direction_http1_busy(&conn->out);
 }
 
 bool conn_owes_answer(struct conn *conn)
@@ -164,6 +166,8 @@ void conn_exchange_answered(struct conn *conn, struct exchange *exchange,
                 cause_close(
                         atomic_exchange(&exchange->request, CAUSE_NONE)); /* once, whoever finds it over */
         exchange->done = true;
+        if (exchange->stream && http2_flow_take(conn->http2, exchange))
+                exchange_drop(exchange);
         while ((exchange = conn_queue_first(conn)) && exchange->done)
                 conn_queue_pop(conn);
 }
@@ -181,7 +185,8 @@ static struct exchange_outcome served_outcome(const struct conn *conn, struct ex
         bool begun = conn_answer_begun(conn, exchange);
 
         /* The status line may have left without the rest of the head: a CGI program writes that. */
-        if (begun && !exchange->status && !conn->fcgi && conn->out.http1->head.status >= 200) {
+        if (begun && !exchange->status && !conn->fcgi && !conn->http2 &&
+            conn->out.http1->head.status >= 200) {
                 exchange->status = conn->out.http1->head.status;
                 exchange->response_minor = conn->out.http1->head.minor;
         }
@@ -196,12 +201,16 @@ static struct exchange_outcome served_outcome(const struct conn *conn, struct ex
 }
 
 /* Return: false when a child may answer it yet: it stays. */
-static bool serve_unanswered(struct conn *conn, struct exchange *exchange,
-                             const struct exchange_outcome *outcome, bool last_words)
+static bool end_request(struct conn *conn, struct exchange *exchange, const struct exchange_outcome *outcome,
+                        bool last_words)
 {
         bool begun = conn_answer_begun(conn, exchange);
         struct exchange_outcome end;
 
+        if (conn->role == CONN_CLIENT) {
+                conn_exchange_answered(conn, exchange, outcome);
+                return true;
+        }
         if (handoff_ends(exchange, begun || (last_words && !exchange->guest)) == HANDOFF_LATER)
                 return false;
         end = served_outcome(conn, exchange, outcome);
@@ -209,27 +218,43 @@ static bool serve_unanswered(struct conn *conn, struct exchange *exchange,
         return true;
 }
 
-/* Return: false when there is something that stays. */
-static bool end_requests(struct conn *conn, const struct exchange_outcome *outcome, bool last_words)
+static bool end_queue(struct conn *conn, const struct exchange_outcome *outcome, bool last_words)
 {
         uint32_t tail = atomic_load(&conn->queue_tail);
         bool all = true;
 
-        if (!conn_queue_first(conn))
-                return true;
-        /* What may come all the same (after SHUT_RD, from exit handlers) is nobody's answer. */
-        atomic_store_explicit(&conn->phase, CONN_OPAQUE, memory_order_release);
         for (uint32_t at = atomic_load(&conn->queue_head); at != tail; at++) {
                 struct exchange *exchange = conn_queue_at(conn, at);
 
                 if ((int32_t)(at - atomic_load(&conn->queue_head)) < 0 || exchange->done)
                         continue; /* was over before those in front of it */
-                if (conn->role == CONN_SERVER)
-                        all &= serve_unanswered(conn, exchange, outcome, last_words);
-                else
-                        conn_exchange_answered(conn, exchange, outcome);
+                all &= end_request(conn, exchange, outcome, last_words);
         }
         return all;
+}
+
+/* Streams never stay. */
+static void end_streams(struct conn *conn, const struct exchange_outcome *outcome, bool last_words)
+{
+        struct exchange *exchange;
+        uint32_t at = 0;
+
+        while ((exchange = http2_flow_next(conn->http2, &at)))
+                (void)end_request(conn, exchange, outcome, last_words);
+}
+
+/* Return: false when there is something that stays. */
+static bool end_requests(struct conn *conn, const struct exchange_outcome *outcome, bool last_words)
+{
+        uint32_t first = 0;
+
+        if (!conn_queue_first(conn) && !(conn->http2 && http2_flow_next(conn->http2, &first)))
+                return true;
+        /* What may come all the same (after SHUT_RD, from exit handlers) is nobody's answer. */
+        atomic_store_explicit(&conn->phase, CONN_OPAQUE, memory_order_release);
+        if (conn->http2)
+                end_streams(conn, outcome, last_words);
+        return end_queue(conn, outcome, last_words);
 }
 
 void conn_unanswered(struct conn *conn, const struct exchange_outcome *outcome)
@@ -311,9 +336,15 @@ void conn_last_words(struct conn *conn)
 static void conn_release(struct conn *conn)
 {
         struct exchange *exchange;
+        uint32_t at = 0;
 
         while ((exchange = conn_queue_first(conn)))
                 conn_queue_pop(conn);
+        while (conn->http2 && (exchange = http2_flow_next(conn->http2, &at)))
+                exchange_drop(exchange);
+        http2_flow_free(conn->http2);
+        if (conn->owed_scratch)
+                out_scratch_free(conn->owed_scratch);
         if (conn->sending)
                 exchange_drop(conn->sending);
         conn->sending = NULL;
@@ -338,10 +369,10 @@ void conn_take_over(struct conn *conn)
 void conn_adopt(struct conn *conn)
 {
         bool idle = !conn->sending && !conn->leftover && !conn_queue_first(conn) && !conn->fcgi &&
-                    !direction_http1_busy(&conn->out) && !direction_http1_busy(&conn->in);
+                    !conn->http2 && !direction_http1_busy(&conn->out) && !direction_http1_busy(&conn->in);
 
         /* The child may only be about to close it: see serve_adopt(). */
-        if (!idle && conn->role == CONN_SERVER)
+        if (!idle && conn->role == CONN_SERVER && !conn->http2)
                 return;
         if (!idle) {
                 conn_opaque(conn, STAT_OPAQUE_UNSEEN);
@@ -362,74 +393,4 @@ void conn_unref(struct conn *conn)
                 return;
         }
         conn_release(conn);
-}
-
-/* --- the queue --- */
-
-struct exchange *conn_queue_at(const struct conn *conn, uint32_t at)
-{
-        const struct conn_waiting *waiting = &conn->queue[at % CONN_QUEUE_SHORT];
-
-        return exchange_at(waiting->at == at ? waiting->exchange
-                                             : ((const uint32_t *)conn->more.p)[at % LIMIT_PIPELINE]);
-}
-
-bool conn_queue_push(struct conn *conn, struct exchange *exchange)
-{
-        uint32_t tail = atomic_load_explicit(&conn->queue_tail, memory_order_relaxed);
-
-        uint32_t waiting = tail - atomic_load_explicit(&conn->queue_head, memory_order_acquire);
-
-        if (waiting == 0)
-                room_give(&conn->more); /* nobody looks into it */
-        if (waiting < CONN_QUEUE_SHORT)
-                conn->queue[tail % CONN_QUEUE_SHORT] = (struct conn_waiting){tail, exchange->index};
-        else if (waiting < LIMIT_PIPELINE && room_grow(&conn->more, LIMIT_PIPELINE * sizeof(uint32_t), 0))
-                ((uint32_t *)conn->more.p)[tail % LIMIT_PIPELINE] = exchange->index;
-        else
-                return false;
-        atomic_store_explicit(&conn->queue_tail, tail + 1, memory_order_release);
-        return true;
-}
-
-bool conn_queue_withdraw(struct conn *conn, struct exchange *exchange)
-{
-        uint32_t none = CLAIM_NONE;
-
-        /* Newest first, so it is the last one of the queue. */
-        if (!atomic_compare_exchange_strong(&exchange->claim, &none, CLAIM_WITHDRAWN))
-                return false;
-        atomic_fetch_sub_explicit(&conn->queue_tail, 1, memory_order_acq_rel);
-        return true;
-}
-
-struct exchange *conn_queue_first(struct conn *conn)
-{
-        uint32_t head = atomic_load_explicit(&conn->queue_head, memory_order_relaxed);
-
-        if (head == atomic_load_explicit(&conn->queue_tail, memory_order_acquire))
-                return NULL;
-        return conn_queue_at(conn, head);
-}
-
-struct exchange *conn_queue_find(struct conn *conn, uint16_t id)
-{
-        uint32_t tail = atomic_load_explicit(&conn->queue_tail, memory_order_acquire);
-
-        for (uint32_t at = atomic_load_explicit(&conn->queue_head, memory_order_relaxed); at != tail; at++) {
-                struct exchange *exchange = conn_queue_at(conn, at);
-
-                if (exchange->fcgi_id == id && !exchange->done)
-                        return exchange;
-        }
-        return NULL;
-}
-
-void conn_queue_pop(struct conn *conn)
-{
-        uint32_t head = atomic_load_explicit(&conn->queue_head, memory_order_relaxed);
-        struct exchange *exchange = conn_queue_at(conn, head);
-
-        atomic_store_explicit(&conn->queue_head, head + 1, memory_order_release);
-        exchange_drop(exchange);
 }

@@ -17,12 +17,14 @@
 #include "agent/flow/names.h"
 #include "agent/proto/fcgi.h"
 #include "agent/proto/http1.h"
+#include "agent/proto/http2.h"
 
 enum conn_phase {
         CONN_CONNECTING, /* connect(2) has not answered yet */
         CONN_OPEN,       /* established; the protocol is not known yet */
         CONN_HTTP1,
         CONN_FCGI,
+        CONN_HTTP2,
         CONN_OPAQUE, /* hands off for good */
 };
 
@@ -43,6 +45,7 @@ struct direction {
                 struct http1 *http1;
                 struct fcgi *fcgi; /* of a connection that is fcgi */
         };
+        struct http2 *http2; /* then there is none of the others */
 };
 
 #define CONN_QUEUE_SHORT 2
@@ -89,12 +92,19 @@ struct conn {
         struct peer peer;
 
         struct direction out, in;
-        const void *_Atomic reader;    /* names the call that took the incoming direction last */
-        struct exchange *sending;      /* the requests' side: request begun and not finished */
-        struct exchange *leftover;     /* its header lines went out in part ... */
-        uint32_t leftover_sent;        /* ... so many bytes of them */
-        _Atomic uint32_t sender;       /* thread inside a planned outgoing call, 0 = none ... */
-        struct out_scratch *under_way; /* ... and its working memory, if it has any */
+        const void *_Atomic reader;         /* names the call that took the incoming direction last */
+        struct http2_flow *http2;           /* HTTP/2: what only that needs; else NULL */
+        struct exchange *sending;           /* the requests' side: request begun and not finished */
+        struct exchange *leftover;          /* text of ours went out in part ... */
+        uint32_t leftover_at, leftover_end; /* ... but for this ... */
+        bool leftover_held;                 /* ... and then the host's next byte has left with it: */
+        bool swallow;                       /* it is not to be sent again */
+        uint16_t owed_from;
+        struct exchange *owed; /* the rest of its text has to go out, from owed_from on ... */
+        size_t owed_in;        /* ... in place of the host's byte that comes after so many others */
+        struct out_scratch *owed_scratch; /* working memory for that */
+        _Atomic uint32_t sender;          /* thread inside a planned outgoing call, 0 = none ... */
+        struct out_scratch *under_way;    /* ... and its working memory, if it has any */
 
         /* Requests that wait for their response; pushed by the requests' side, popped by the responses'. */
         _Atomic uint32_t queue_head, queue_tail;
@@ -121,7 +131,7 @@ static inline bool conn_speaks(const struct conn *conn)
 {
         enum conn_phase phase = conn_phase(conn);
 
-        return phase == CONN_HTTP1 || phase == CONN_FCGI;
+        return phase == CONN_HTTP1 || phase == CONN_FCGI || phase == CONN_HTTP2;
 }
 
 /* Its first bytes are FastCGI: the parsers become that. Return: false when there is no room for them. */
@@ -136,6 +146,8 @@ static inline struct http1 *conn_http1(struct conn *conn, struct direction *dire
 {
         return direction->http1 ? direction->http1 : conn_http1_new(conn, direction);
 }
+/* A clean one of HTTP/2 in place of whatever it had; NULL when there is no room. */
+struct http2 *conn_becomes_http2(struct direction *direction);
 /* Between messages it can be given up. */
 void direction_http1_rest(struct direction *direction);
 
@@ -209,11 +221,17 @@ static inline void direction_leave(struct direction *direction)
         atomic_store_explicit(&direction->busy, DIRECTION_FREE, memory_order_release);
 }
 
+/* Must something of ours still go out on it, whatever becomes of it? */
+static inline bool conn_owes(const struct conn *conn)
+{
+        return conn->owed || conn->swallow;
+}
+
 /* The oldest request is over, as @outcome says: its span goes out, and it leaves the queue. The responses'
  * side only. */
 struct exchange_outcome;
 void conn_answered(struct conn *conn, const struct exchange_outcome *outcome);
-/* The same for one that may not be the oldest. */
+/* The same for one that may not be the oldest, or a stream. */
 void conn_exchange_answered(struct conn *conn, struct exchange *exchange,
                             const struct exchange_outcome *outcome);
 /* No response will come any more: what waits ends with what is known of the connection. */
@@ -224,7 +242,10 @@ bool conn_answer_begun(const struct conn *conn, const struct exchange *exchange)
 /* Server: a request waits for a response of which we have not seen the begin. */
 bool conn_owes_answer(struct conn *conn);
 
-/* The queue. push and withdraw: outgoing side; first and pop: incoming side. */
+/* --- conn_queue.c: requests that wait for their response; all Context: signal --- */
+
+/* The queue, of HTTP/2 the open streams. push and withdraw: outgoing side; first and pop: incoming side.
+ * All but push and withdraw know nothing of streams. */
 bool conn_queue_push(struct conn *conn, struct exchange *exchange);
 bool conn_queue_withdraw(struct conn *conn, struct exchange *exchange);
 struct exchange *conn_queue_first(struct conn *conn);

@@ -54,7 +54,9 @@ struct exchange {
         struct http1_span text_at[HTTP1_TEXTS];
         _Atomic uint64_t request; /* server side: its number as a cause; client side: see decision */
         uint16_t fcgi_id;         /* FastCGI: its request id; 0: HTTP */
-        bool https;               /* FastCGI: what the web server was asked by */
+        uint32_t stream;          /* HTTP/2: its stream; 0: another protocol */
+        bool grpc;                /* HTTP/2: its content-type says so */
+        bool https;               /* FastCGI, HTTP/2: what was asked by */
         bool shared;              /* server side: a child was forked that has it, too ... */
         bool guest;               /* ... and this is that child's */
 
@@ -64,6 +66,8 @@ struct exchange {
         struct fcgi_reply reply;
         uint16_t status;
         uint8_t response_minor;
+        bool grpc_answered;
+        int32_t grpc_status; /* where grpc_answered */
 
         struct room added; /* what is added, inject_len bytes */
         struct room carry; /* what the decision's texts point into, unless that is the text */

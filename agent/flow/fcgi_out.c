@@ -10,7 +10,7 @@ static bool on_begin(void *ctx, struct fcgi *parser, uint16_t id, size_t at, cha
                      uint16_t *ret_max)
 {
         struct out_call *call = ctx;
-        struct exchange *exchange = call->plan->scratch ? out_open_exchange(call) : NULL;
+        struct exchange *exchange = call->plan->scratch ? out_open_exchange(call, 0) : NULL;
 
         if (!exchange)
                 return false;
@@ -185,7 +185,8 @@ static void insert(struct out_call *call, struct exchange *exchange, const struc
         } else {
                 return; /* too late: the request goes on without */
         }
-        if (exchange->inject_len)
+        insert.len = exchange->inject_len;
+        if (insert.len)
                 inject_add(call->plan->scratch, insert);
 }
 

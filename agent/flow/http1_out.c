@@ -11,7 +11,7 @@ static bool on_begin(void *ctx, struct http1 *parser, size_t at, char **ret_text
                      bool *ret_head_request, bool *ret_connect_request)
 {
         struct out_call *call = ctx;
-        struct exchange *exchange = call->plan->scratch ? out_open_exchange(call) : NULL;
+        struct exchange *exchange = call->plan->scratch ? out_open_exchange(call, 0) : NULL;
 
         if (!exchange)
                 return false;
@@ -112,7 +112,7 @@ static void insert(struct out_scratch *scratch, struct exchange *exchange, const
                    size_t blank_at)
 {
         const struct http1_head *head = &parser->head;
-        struct insert ours = {.at = blank_at, .exchange = exchange};
+        struct insert ours = {.at = blank_at, .exchange = exchange, .len = exchange->inject_len};
 
         /* What did not leave when it was decided about may have left by now, or be another head's. */
         if (head->traceparent_count != exchange->replaces ||

@@ -22,6 +22,11 @@ struct out_scratch *out_scratch_new(void)
                 return NULL;
         }
         scratch->index = index;
+        return out_scratch_again(scratch);
+}
+
+struct out_scratch *out_scratch_again(struct out_scratch *scratch)
+{
         scratch->opened_count = scratch->insert_count = scratch->kept = 0;
         return scratch;
 }
@@ -94,8 +99,9 @@ static struct slice text_of(const struct insert *insert)
 {
         static const char blanks[LIMIT_TRACESTATE] = {[0 ... LIMIT_TRACESTATE - 1] = ' '};
 
-        return insert->blank ? slice_make(blanks, insert->remove)
-                             : slice_make(insert->exchange->added.p, insert->exchange->inject_len);
+        if (insert->blank)
+                return slice_make(blanks, insert->remove);
+        return insert->gone ? SLICE_NULL : slice_make(insert->exchange->added.p + insert->from, insert->len);
 }
 
 struct builder {
@@ -178,28 +184,57 @@ void inject_done(struct exchange *exchange)
         stat_add(exchange->replaces ? STAT_REPLACED : STAT_INJECTED, 1);
 }
 
+/* @accepted bytes of the host's have left, and all before the insert: does a part that has left call for it?
+ */
+static void owe(struct conn *conn, const struct out_scratch *scratch, unsigned i, size_t accepted)
+{
+        const struct insert *insert = &scratch->inserts[i];
+
+        if (i == scratch->insert_count || !insert->held || insert->exchange->inject != INJECT_STARTED)
+                return;
+        conn->owed = insert->exchange;
+        conn->owed_from = insert->from;
+        conn->owed_in = insert->at - accepted;
+}
+
+static void leave_over(struct conn *conn, const struct insert *insert, size_t taken)
+{
+        insert->exchange->inject = INJECT_STARTED;
+        conn->leftover = insert->exchange;
+        conn->leftover_at = (uint32_t)(insert->from + taken);
+        conn->leftover_end = (uint32_t)(insert->from + insert->len);
+        conn->leftover_held = insert->held;
+}
+
 size_t inject_share(struct conn *conn, const struct out_scratch *scratch, size_t taken)
 {
         size_t at = 0;
 
         for (unsigned i = 0; i < scratch->insert_count; i++) {
                 const struct insert *insert = &scratch->inserts[i];
-                struct exchange *exchange = insert->exchange;
 
-                if (insert->blank) /* one byte for each of the host's */
+                if (insert->gone)
+                        at = insert->at + insert->remove;
+                if (insert->gone || insert->blank) /* what is left of the host's counts as it is */
                         continue;
-                if (taken <= insert->at - at)
+                if (taken <= insert->at - at) {
+                        owe(conn, scratch, i, at + taken);
                         return at + taken;
+                }
                 taken -= insert->at - at;
                 at = insert->at + insert->remove;
-                if (taken < exchange->inject_len) {
-                        exchange->inject = INJECT_STARTED;
-                        conn->leftover = exchange;
-                        conn->leftover_sent = (uint32_t)taken;
+                if (taken < insert->len) {
+                        leave_over(conn, insert, taken);
+                        if (insert->held)
+                                return insert->at;
+                        owe(conn, scratch, i + 1, at);
                         return at;
                 }
-                inject_done(exchange);
-                taken -= exchange->inject_len;
+                if (insert->from + insert->len == insert->exchange->inject_len)
+                        inject_done(insert->exchange);
+                else
+                        insert->exchange->inject = INJECT_STARTED;
+                taken -= insert->len;
         }
         return at + taken;
 }

@@ -8,9 +8,16 @@
 /* Text of ours goes in at @at (offset in the host's bytes of this call), for @remove bytes of the host's. */
 struct insert {
         size_t at, remove;
-        struct exchange *exchange; /* whose addition it is ... */
-        bool blank;                /* ... or as many blanks as are removed of its head */
+        struct exchange *exchange; /* of whose addition it is ... */
+        uint16_t from, len;        /* ... this part */
+        bool blank;                /* as many blanks as are removed, of the exchange's head */
+        bool gone;                 /* nothing of anybody's, for a byte that has left before */
+        bool held; /* the host is told of the bytes removed when all of ours has left, not when it begins to
+                    */
 };
+
+#define INJECT_MOST \
+        (2 * (LIMIT_HEADS_PER_WRITE + 1) + 1) /* with the head that was under way, and what is owed */
 
 /* Working memory of one outgoing call with a request head under way. */
 struct out_scratch {
@@ -25,7 +32,7 @@ struct out_scratch {
         bool sending_head_done;                         /* ... as far as it was */
         struct exchange *opened[LIMIT_HEADS_PER_WRITE]; /* begun in this call, oldest first */
         unsigned opened_count;
-        struct insert inserts[2 * (LIMIT_HEADS_PER_WRITE + 1)]; /* with the head that was under way */
+        struct insert inserts[INJECT_MOST];
         unsigned insert_count;
         unsigned kept; /* commit: how many of opened[] really left, in part at least */
         struct iovec iov[LIMIT_IOV];
@@ -34,6 +41,8 @@ struct out_scratch {
 
 /* NULL when there is none: the connection becomes opaque. Context: signal. */
 struct out_scratch *out_scratch_new(void);
+/* The same, which was kept, for another call. */
+struct out_scratch *out_scratch_again(struct out_scratch *scratch);
 void out_scratch_free(struct out_scratch *scratch);
 
 /* One more of them: kept in the order of the host's bytes. Context: signal. */
@@ -56,7 +65,7 @@ int inject_build(struct out_scratch *scratch, const struct iovec *iov, int iovcn
  * inject_share() - how many of @taken bytes were the host's
  *
  * Bytes that ours replace are the host's as soon as ours have begun to leave. Notes how far our own got: what
- * left in part only is the connection's leftover.
+ * left in part only is the connection's leftover; what has to follow, as its first part has left, is owed.
  *
  * Context: signal.
  */

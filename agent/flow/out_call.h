@@ -12,8 +12,14 @@ struct out_call {
         bool again; /* second pass: meet the same requests, decide nothing */
 };
 
-/* A request begins: the exchange that it will be. Return: NULL: the stream is lost. */
-struct exchange *out_open_exchange(struct out_call *call);
+/* A request begins (HTTP/2: on @stream): the exchange that it will be. Return: NULL: it cannot be traced. */
+struct exchange *out_open_exchange(struct out_call *call, uint32_t stream);
+
+/* When the call is made (CLOCK_MONOTONIC). */
+uint64_t out_now(struct out_call *call);
+
+/* The host's byte at that offset. */
+char out_host_byte(const struct out_plan *plan, size_t at);
 
 /* Was the context in the head (@header; invalid: not understood) made by this program itself, or by somebody
  * that nobody knows? */
@@ -34,3 +40,23 @@ void http1_out_rest(struct out_call *call);
 bool fcgi_out_feed(struct out_call *call, struct slice bytes);
 bool fcgi_out_skip(struct out_call *call, uint64_t n);
 void fcgi_out_rest(struct out_call *call);
+bool http2_out_feed(struct out_call *call, struct slice bytes);
+bool http2_out_skip(struct out_call *call, uint64_t n);
+
+/* --- out_parser.c: the same for whichever protocol the connection speaks --- */
+
+/* The first @len of the host's bytes through the parser. Return: false when it is lost. */
+bool out_feed(struct out_call *call, size_t len);
+bool out_skip(struct out_call *call, uint64_t n);
+/* Bytes that can leave without the parser. */
+uint64_t out_body_left(const struct conn *conn);
+
+/* What the connection was taken for. */
+enum conn_phase out_protocol(const struct conn *conn);
+/* Its first bytes. Return: false when they are of no protocol that we know. */
+bool out_begins(const struct out_plan *plan);
+
+/* The parser as it is, before this call's bytes; and put back to there, with conn->sending put back before.
+ */
+void out_remember_parser(struct out_plan *plan);
+void out_rewind_parser(struct out_plan *plan);

@@ -12,6 +12,7 @@
 #include "agent/flow/fcgi_flow.h"
 #include "agent/flow/glob.h"
 #include "agent/flow/handoff_table.h"
+#include "agent/flow/http2_flow.h"
 #include "agent/flow/tls.h"
 #include "agent/flow/to_span.h"
 #include "agent/process.h"
@@ -228,6 +229,21 @@ static bool on_end(void *ctx, struct http1 *parser, size_t at)
         return true;
 }
 
+#define PREFACE_SURE 4 /* bytes of HTTP/2's preface that no request of HTTP/1 begins with */
+
+/* What do the first bytes begin? Return: CONN_OPAQUE: nothing that we know, or not what the server's did. */
+static enum conn_phase recognise(struct conn *conn, struct slice bytes)
+{
+        if (bytes.len >= PREFACE_SURE && http2_guess(bytes, HTTP2_CLIENT) != PROTO_NO)
+                return http2_flow_begin(conn) ? CONN_HTTP2 : CONN_OPAQUE;
+        if (conn->http2)
+                return CONN_OPAQUE;
+        if (http1_guess(bytes, HTTP1_REQUESTS) != PROTO_NO)
+                return CONN_HTTP1;
+        return fcgi_guess(bytes, FCGI_REQUESTS) != PROTO_NO && conn_becomes_fcgi(conn) ? CONN_FCGI
+                                                                                       : CONN_OPAQUE;
+}
+
 void serve_in_bytes(struct conn *conn, int fd, struct slice bytes, struct serve_mark *ret_mark,
                     uint64_t now_ns)
 {
@@ -236,21 +252,21 @@ void serve_in_bytes(struct conn *conn, int fd, struct slice bytes, struct serve_
         struct http1 *parser;
         uint32_t open = CONN_OPEN;
 
-        if (conn_phase(conn) == CONN_OPEN && http1_guess(bytes, HTTP1_REQUESTS) == PROTO_NO) {
-                if (tls_came(conn, fd, bytes))
-                        return;
-                if (fcgi_guess(bytes, FCGI_REQUESTS) == PROTO_NO) {
+        if (conn_phase(conn) == CONN_OPEN) {
+                enum conn_phase protocol = recognise(conn, bytes);
+
+                if (protocol == CONN_OPAQUE) {
+                        if (tls_came(conn, fd, bytes))
+                                return;
                         conn_opaque(conn, STAT_OPAQUE_UNKNOWN);
                         return;
                 }
-                if (!conn_becomes_fcgi(conn)) {
-                        conn_opaque(conn, STAT_OPAQUE_UNSEEN);
-                        return;
-                }
+                (void)atomic_compare_exchange_strong(&conn->phase, &open, protocol);
         }
-        (void)atomic_compare_exchange_strong(&conn->phase, &open, conn->fcgi ? CONN_FCGI : CONN_HTTP1);
         if (conn_phase(conn) == CONN_FCGI)
                 fcgi_flow_requests(conn, fd, bytes, now_ns);
+        if (conn_phase(conn) == CONN_HTTP2)
+                http2_flow_requests(conn, fd, bytes, now_ns);
         if (conn_phase(conn) != CONN_HTTP1)
                 return;
         parser = conn_http1(conn, &conn->in);
@@ -267,6 +283,8 @@ void serve_in_unseen(struct conn *conn, uint64_t n)
 
         if (conn_phase(conn) == CONN_FCGI)
                 fcgi_flow_requests_unseen(conn, n);
+        else if (conn_phase(conn) == CONN_HTTP2)
+                http2_flow_requests_unseen(conn, n);
         else if (conn_phase(conn) == CONN_OPEN || !conn->in.http1 || !http1_skip(conn->in.http1, n, &sink))
                 conn_opaque(conn, STAT_OPAQUE_UNSEEN);
         if (!conn->sending && !conn->fcgi)
@@ -305,6 +323,8 @@ void serve_adopt(struct conn *conn)
 {
         uint32_t first = atomic_load(&conn->queue_head), tail = atomic_load(&conn->queue_tail);
 
+        if (conn->http2)
+                return; /* opaque here: its streams are the parent's */
         conn_take_over(conn);
         for (uint32_t at = first; at != tail; at++) {
                 struct exchange *exchange = conn_queue_at(conn, at);

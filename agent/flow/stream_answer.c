@@ -4,6 +4,7 @@
 #include "agent/base/clock.h"
 #include "agent/flow/fcgi_flow.h"
 #include "agent/flow/handoff.h"
+#include "agent/flow/http2_flow.h"
 #include "agent/flow/stream.h"
 #include "agent/flow/to_span.h"
 
@@ -82,13 +83,22 @@ static void answer_first(struct conn *conn)
         conn_opaque(conn, STAT_OPAQUE_UNKNOWN);
 }
 
+/* A server of HTTP/2 need not wait for the client's first word. */
+static bool greets(struct conn *conn, struct slice bytes)
+{
+        return conn->http2 || (http2_guess(bytes, HTTP2_SERVER) != PROTO_NO && http2_flow_begin(conn));
+}
+
 void stream_answer_bytes(struct conn *conn, struct slice bytes, uint64_t now_ns)
 {
         struct answer_call call = {.conn = conn, .now_ns = now_ns};
         struct http1_sink sink = sink_for(&call);
 
         if (conn_phase(conn) == CONN_OPEN) {
-                answer_first(conn);
+                if (greets(conn, bytes))
+                        http2_flow_answers(conn, bytes, now_ns);
+                else
+                        answer_first(conn);
                 return;
         }
         if (conn_phase(conn) == CONN_FCGI)
@@ -103,6 +113,8 @@ void stream_answer_bytes(struct conn *conn, struct slice bytes, uint64_t now_ns)
                         conn_opaque(conn, STAT_OPAQUE_ERROR);
                 bytes = slice_from(bytes, used > 0 ? (size_t)used : bytes.len);
         }
+        if (bytes.len && conn_phase(conn) == CONN_HTTP2)
+                http2_flow_answers(conn, bytes, now_ns);
         if (call.ended && conn->role == CONN_SERVER)
                 direction_http1_rest(&conn->out);
 }
@@ -117,6 +129,8 @@ void stream_answer_unseen(struct conn *conn, uint64_t n, uint64_t now_ns)
                 answer_first(conn);
         else if (conn_phase(conn) == CONN_FCGI)
                 fcgi_flow_answers_unseen(conn, n);
+        else if (conn_phase(conn) == CONN_HTTP2)
+                http2_flow_answers_unseen(conn, n);
         else if (!answers->http1 || !http1_skip(answers->http1, n, &sink) || call.unprovoked)
                 conn_opaque(conn, STAT_OPAQUE_UNSEEN);
         if (call.ended && conn->role == CONN_SERVER)

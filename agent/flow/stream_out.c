@@ -11,14 +11,31 @@
 #include "agent/base/guard.h"
 #include "agent/base/load.h"
 #include "agent/base/sys.h"
+#include "agent/flow/http2_flow.h"
 #include "agent/flow/out_call.h"
 #include "agent/flow/tls.h"
 #include "agent/flow/to_span.h"
 
 #define PAGE 4096
 
+uint64_t out_now(struct out_call *call)
+{
+        if (!call->now_ns)
+                call->now_ns = clock_mono_ns();
+        return call->now_ns;
+}
+
+char out_host_byte(const struct out_plan *plan, size_t at)
+{
+        const struct iovec *iov = plan->host_iov;
+
+        for (; at >= iov->iov_len; iov++)
+                at -= iov->iov_len;
+        return ((const char *)iov->iov_base)[at];
+}
+
 /* A request begins: the exchange that it will be. */
-struct exchange *out_open_exchange(struct out_call *call)
+struct exchange *out_open_exchange(struct out_call *call, uint32_t stream)
 {
         struct out_scratch *scratch = call->plan->scratch;
         struct exchange *exchange;
@@ -27,11 +44,10 @@ struct exchange *out_open_exchange(struct out_call *call)
                 return scratch->opened[scratch->kept++];
         if (scratch->opened_count == LIMIT_HEADS_PER_WRITE)
                 return NULL;
-        if (!call->now_ns)
-                call->now_ns = clock_mono_ns();
-        exchange = exchange_new(call->now_ns);
+        exchange = exchange_new(out_now(call));
         if (!exchange)
                 return NULL;
+        exchange->stream = stream;
         if (!conn_queue_push(call->plan->conn, exchange)) {
                 exchange_drop(exchange);
                 exchange_drop(exchange);
@@ -45,38 +61,6 @@ void out_respect(struct exchange *exchange)
 {
         exchange->traced = false;
         stat_add(STAT_SPANS_RESPECTED, 1);
-}
-
-static bool feed_piece(struct out_call *call, struct slice bytes)
-{
-        return call->plan->conn->fcgi ? fcgi_out_feed(call, bytes) : http1_out_feed(call, bytes);
-}
-
-static bool skip(struct out_call *call, uint64_t n)
-{
-        return call->plan->conn->fcgi ? fcgi_out_skip(call, n) : http1_out_skip(call, n);
-}
-
-/* Bytes that can leave without the parser. */
-static uint64_t body_left(const struct conn *conn)
-{
-        return conn->fcgi ? fcgi_body_left(conn->out.fcgi) : direction_http1_body_left(&conn->out);
-}
-
-/* The first @len of the host's bytes through the parser. Return: false when it is lost. */
-static bool feed(struct out_call *call, size_t len)
-{
-        struct out_plan *plan = call->plan;
-
-        call->base = 0;
-        for (int i = 0; i < plan->host_iovcnt && call->base < len; i++) {
-                size_t piece = MIN(plan->host_iov[i].iov_len, len - call->base);
-
-                if (piece && !feed_piece(call, slice_make(plan->host_iov[i].iov_base, piece)))
-                        return false;
-                call->base += piece;
-        }
-        return true;
 }
 
 /* A client sends its heads from one buffer: the kernel is asked about it once, not with every request. */
@@ -103,34 +87,6 @@ static bool readable(const struct out_plan *plan)
         return true;
 }
 
-/* Could the host's first bytes be a request? Return: CONN_HTTP1, CONN_FCGI or CONN_OPAQUE. */
-static enum conn_phase guess(const struct out_plan *plan)
-{
-        char first[64];
-        size_t len = 0;
-
-        for (int i = 0; i < plan->host_iovcnt && len < sizeof(first); i++) {
-                size_t piece = MIN(plan->host_iov[i].iov_len, sizeof(first) - len);
-
-                memcpy(first + len, piece ? plan->host_iov[i].iov_base : "", piece);
-                len += piece;
-        }
-        if (http1_guess(slice_make(first, len), HTTP1_REQUESTS) != PROTO_NO)
-                return CONN_HTTP1;
-        return fcgi_guess(slice_make(first, len), FCGI_REQUESTS) != PROTO_NO ? CONN_FCGI : CONN_OPAQUE;
-}
-
-/* The connection's first bytes. Return: false when they are of no protocol that we know. */
-static bool begins(const struct out_plan *plan)
-{
-        struct conn *conn = plan->conn;
-        enum conn_phase protocol = guess(plan);
-
-        if (protocol == CONN_FCGI && !conn->fcgi && !conn_becomes_fcgi(conn))
-                return false;
-        return protocol == (conn->fcgi ? CONN_FCGI : CONN_HTTP1);
-}
-
 /* Not a protocol that we know, and never will be. */
 static bool give_up(struct conn *conn, enum stat_id why)
 {
@@ -140,42 +96,23 @@ static bool give_up(struct conn *conn, enum stat_id why)
         return false;
 }
 
-/* Slow path: a request head is under way or begins. */
-static bool plan_heads(struct out_plan *plan)
+/* What has to happen before anything is read: a byte that has left is left out, what is owed goes in. */
+static void add_owed(struct out_plan *plan)
 {
         struct conn *conn = plan->conn;
-        struct out_call call = {.plan = plan};
-        uint32_t open = CONN_OPEN;
+        struct exchange *owed = conn->owed;
 
-        plan->scratch = out_scratch_new();
-        if (!plan->scratch)
-                return give_up(conn, STAT_OPAQUE_UNSEEN);
-        if (conn->fcgi)
-                plan->scratch->before.fcgi = *conn->out.fcgi;
-        else if (conn->out.http1)
-                plan->scratch->before.http1 = *conn->out.http1;
-        plan->scratch->fresh = !conn->fcgi && !conn->out.http1;
-        plan->scratch->opening = conn->opening;
-        plan->scratch->sending = conn->sending;
-        plan->scratch->sending_head_done = conn->sending && conn->sending->head_done;
-        /* A wait that ran out before the request was not for its answer. */
-        atomic_store_explicit(&conn->timed_out, 0, memory_order_relaxed);
-        /* Before the call, not after: another thread may read the response before we are back. */
-        (void)atomic_compare_exchange_strong(&conn->phase, &open, conn->fcgi ? CONN_FCGI : CONN_HTTP1);
-        if (!feed(&call, plan->host_len))
-                (void)give_up(conn, STAT_OPAQUE_ERROR); /* what was planned for earlier heads stands */
-        else if (UNLIKELY(conn->sending && conn->sending->blanks))
-                conn->fcgi ? fcgi_out_rest(&call) : http1_out_rest(&call);
-        if (plan->scratch->insert_count == 0)
-                return true;
-        plan->iovcnt = inject_build(plan->scratch, plan->host_iov, plan->host_iovcnt, plan->host_len);
-        if (plan->iovcnt) {
-                plan->iov = plan->scratch->iov;
-                return true;
-        }
-        plan->scratch->insert_count = 0;
-        (void)give_up(conn, STAT_OPAQUE_UNSEEN);
-        return true;
+        if (conn->swallow)
+                inject_add(plan->scratch, (struct insert){.remove = 1, .gone = true});
+        if (!owed || conn->owed_in >= plan->host_len)
+                return;
+        owed->added.p[conn->owed_from] = out_host_byte(plan, conn->owed_in);
+        inject_add(plan->scratch, (struct insert){.at = conn->owed_in,
+                                                  .remove = 1,
+                                                  .exchange = owed,
+                                                  .from = conn->owed_from,
+                                                  .len = (uint16_t)(owed->inject_len - conn->owed_from),
+                                                  .held = true});
 }
 
 static size_t total_len(const struct iovec *iov, int iovcnt)
@@ -188,11 +125,64 @@ static size_t total_len(const struct iovec *iov, int iovcnt)
         return total;
 }
 
+/*
+ * What is owed must leave with the host's byte: of more pieces than leave room for ours, the first ones are
+ * sent. The host is told of a short write.
+ */
+static void shorten(struct out_plan *plan)
+{
+        while (plan->host_iov->iov_len == 0) {
+                plan->host_iov++;
+                plan->host_iovcnt--;
+        }
+        plan->host_iovcnt = MIN(plan->host_iovcnt, LIMIT_IOV - 2 * INJECT_MOST);
+        plan->host_len = total_len(plan->host_iov, plan->host_iovcnt);
+}
+
+/* Slow path: a request head is under way or begins. */
+static bool plan_heads(struct out_plan *plan)
+{
+        struct conn *conn = plan->conn;
+        struct out_call call = {.plan = plan};
+        uint32_t open = CONN_OPEN;
+        bool owes = conn_owes(conn);
+
+        plan->scratch = conn->owed_scratch ? out_scratch_again(conn->owed_scratch) : out_scratch_new();
+        conn->owed_scratch = NULL;
+        if (!plan->scratch)
+                return give_up(conn, STAT_OPAQUE_UNSEEN);
+        if (owes)
+                shorten(plan);
+        out_remember_parser(plan);
+        plan->scratch->opening = conn->opening;
+        plan->scratch->sending = conn->sending;
+        plan->scratch->sending_head_done = conn->sending && conn->sending->head_done;
+        /* A wait that ran out before the request was not for its answer. */
+        atomic_store_explicit(&conn->timed_out, 0, memory_order_relaxed);
+        /* Before the call, not after: another thread may read the response before we are back. */
+        (void)atomic_compare_exchange_strong(&conn->phase, &open, out_protocol(conn));
+        add_owed(plan);
+        if (conn_phase(conn) != CONN_OPAQUE && !out_feed(&call, plan->host_len))
+                (void)give_up(conn, STAT_OPAQUE_ERROR); /* what was planned for earlier heads stands */
+        else if (UNLIKELY(conn->sending && conn->sending->blanks))
+                conn->fcgi ? fcgi_out_rest(&call) : http1_out_rest(&call);
+        if (plan->scratch->insert_count == 0 && !owes)
+                return true;
+        plan->iovcnt = inject_build(plan->scratch, plan->host_iov, plan->host_iovcnt, plan->host_len);
+        if (plan->iovcnt) {
+                plan->iov = plan->scratch->iov;
+                return true;
+        }
+        plan->scratch->insert_count = 0;
+        (void)give_up(conn, STAT_OPAQUE_UNSEEN);
+        return true;
+}
+
 bool stream_out_plan(struct out_plan *ret_plan, struct conn *conn, const struct iovec *iov, int iovcnt)
 {
         struct out_plan *plan = ret_plan;
 
-        if (conn_phase(conn) == CONN_OPAQUE || iovcnt > LIMIT_IOV)
+        if ((conn_phase(conn) == CONN_OPAQUE && !conn_owes(conn)) || iovcnt > LIMIT_IOV)
                 return false;
         if (!direction_enter(&conn->out)) {
                 conn_opaque(conn, STAT_OPAQUE_CONTENTION);
@@ -202,15 +192,19 @@ bool stream_out_plan(struct out_plan *ret_plan, struct conn *conn, const struct 
         plan->host_len = total_len(iov, iovcnt);
         if (plan->host_len == 0)
                 goto pass;
-        if (conn_speaks(conn) && body_left(conn) >= plan->host_len)
+        if (conn_speaks(conn) && out_body_left(conn) >= plan->host_len)
                 return true;
         if (!readable(plan)) {
                 (void)give_up(conn, STAT_OPAQUE_UNSEEN);
                 goto pass;
         }
-        if (!conn_speaks(conn) && !begins(plan)) {
+        if (!conn_speaks(conn) && !conn_owes(conn) && !out_begins(plan)) {
                 if (!tls_leaves(conn, iov, iovcnt))
                         (void)give_up(conn, STAT_OPAQUE_UNKNOWN);
+                goto pass;
+        }
+        if (conn->http2 && !http2_flow_ready(conn, &conn->out)) {
+                (void)give_up(conn, STAT_OPAQUE_UNSEEN);
                 goto pass;
         }
         if (plan_heads(plan))
@@ -218,30 +212,6 @@ bool stream_out_plan(struct out_plan *ret_plan, struct conn *conn, const struct 
 pass:
         direction_leave(&conn->out);
         return false;
-}
-
-/* Its text may stand in a larger room by now. */
-static void rewind_parser(struct conn *conn, const struct out_scratch *scratch)
-{
-        struct exchange *sending = conn->sending;
-
-        if (conn->fcgi) {
-                *conn->out.fcgi = scratch->before.fcgi;
-                if (sending && conn->out.fcgi->text) {
-                        conn->out.fcgi->text = sending->text.p;
-                        conn->out.fcgi->text_max = sending->text.size;
-                }
-        } else if (!conn->out.http1) { /* it found no room: lost already */
-                return;
-        } else if (scratch->fresh) {
-                http1_init(conn->out.http1, HTTP1_REQUESTS);
-        } else {
-                *conn->out.http1 = scratch->before.http1;
-                if (sending && conn->out.http1->text) {
-                        conn->out.http1->text = sending->text.p;
-                        conn->out.http1->text_max = sending->text.size;
-                }
-        }
 }
 
 /* Put everything back to where exactly @accepted of the host's bytes have left. */
@@ -252,7 +222,7 @@ static void rewind_to(struct out_plan *plan, size_t accepted)
         struct conn *conn = plan->conn;
 
         conn->sending = scratch->sending;
-        rewind_parser(conn, scratch);
+        out_rewind_parser(plan);
         if (conn->sending) {
                 conn->sending->head_done = scratch->sending_head_done;
                 conn->sending->request_done = false;
@@ -260,7 +230,7 @@ static void rewind_to(struct out_plan *plan, size_t accepted)
         for (unsigned i = 0; i < scratch->opened_count; i++)
                 scratch->opened[i]->head_done = scratch->opened[i]->request_done = false;
         scratch->kept = 0;
-        if (accepted && !feed(&call, accepted))
+        if (accepted && !out_feed(&call, accepted))
                 conn_opaque(conn, STAT_OPAQUE_ERROR);
         if (!scratch->sending && !scratch->kept)
                 conn->opening = scratch->opening; /* its first request is still to come */
@@ -315,19 +285,44 @@ static void commit_body(struct out_plan *plan, size_t n)
 
         if (exchange)
                 pay(exchange);
-        if (!skip(&call, n))
+        if (!out_skip(&call, n))
                 conn_opaque(plan->conn, STAT_OPAQUE_ERROR);
         if (exchange && exchange->request_done)
                 exchange_drop(exchange);
+}
+
+/* How many of the @n bytes that left were the host's. */
+static size_t share(struct out_plan *plan, size_t n)
+{
+        struct conn *conn = plan->conn;
+        bool far = conn->owed && conn->owed_in >= plan->host_len;
+        size_t accepted;
+
+        if (!far)
+                conn->owed = NULL;
+        accepted = inject_share(conn, plan->scratch, n);
+        if (far)
+                conn->owed_in -= accepted;
+        conn->swallow = false;
+        return accepted;
+}
+
+/* Nothing that leaves from here on belongs to what has left before. */
+static void owe_nothing(struct conn *conn)
+{
+        conn->owed = NULL;
+        conn->swallow = false;
 }
 
 static ssize_t commit_heads(struct out_plan *plan, ssize_t n, int error)
 {
         struct out_scratch *scratch = plan->scratch;
         struct conn *conn = plan->conn;
-        size_t accepted = n > 0 ? inject_share(conn, scratch, (size_t)n) : 0;
+        size_t accepted = n >= 0 ? share(plan, (size_t)n) : 0;
         bool broken = n < 0 && breaks_connection(error);
 
+        if (broken)
+                owe_nothing(conn);
         scratch->kept = scratch->opened_count;
         /* On a broken connection the requests stay as they were meant: they failed. */
         if (accepted < plan->host_len && !broken)
@@ -338,7 +333,12 @@ static ssize_t commit_heads(struct out_plan *plan, ssize_t n, int error)
                 settle(conn, scratch->sending, n > 0);
         for (unsigned i = 0; i < scratch->kept; i++)
                 settle(conn, scratch->opened[i], n > 0);
-        out_scratch_free(scratch);
+        if (conn->out.http2)
+                http2_unmark(conn->out.http2);
+        if (conn_owes(conn) || conn->leftover_held)
+                conn->owed_scratch = scratch;
+        else
+                out_scratch_free(scratch);
         return n < 0 ? -1 : (ssize_t)accepted;
 }
 
@@ -351,8 +351,7 @@ ssize_t stream_out_commit(struct out_plan *plan, ssize_t n, int error)
                 uint32_t open = CONN_OPEN;
 
                 conn_established(conn, clock_mono_ns());
-                (void)atomic_compare_exchange_strong(&conn->phase, &open,
-                                                     conn->fcgi ? CONN_FCGI : CONN_HTTP1);
+                (void)atomic_compare_exchange_strong(&conn->phase, &open, out_protocol(conn));
         }
         if (plan->scratch)
                 result = commit_heads(plan, n, error);
@@ -369,6 +368,8 @@ void stream_out_abandoned(struct conn *conn, struct out_scratch *scratch)
         bool own = conn->generation == process_generation; /* else its requests are the parent's to tell */
 
         conn_opaque(conn, STAT_OPAQUE_UNSEEN);
+        if (scratch)
+                owe_nothing(conn);
         if (scratch && own && scratch->sending)
                 settle(conn, scratch->sending, false);
         for (unsigned i = 0; scratch && own && i < scratch->opened_count; i++)
@@ -384,16 +385,18 @@ struct slice stream_out_leftover(const struct conn *conn)
 
         if (!exchange)
                 return SLICE_NULL;
-        return slice_make(exchange->added.p + conn->leftover_sent,
-                          exchange->inject_len - conn->leftover_sent);
+        return slice_make(exchange->added.p + conn->leftover_at, conn->leftover_end - conn->leftover_at);
 }
 
 void stream_out_leftover_sent(struct conn *conn, size_t n)
 {
-        conn->leftover_sent += (uint32_t)n;
-        if (conn->leftover_sent < conn->leftover->inject_len)
+        conn->leftover_at += (uint32_t)n;
+        if (conn->leftover_at < conn->leftover_end)
                 return;
-        inject_done(conn->leftover);
+        if (conn->leftover_end == conn->leftover->inject_len)
+                inject_done(conn->leftover);
+        conn->swallow = conn->leftover_held;
+        conn->leftover_held = false;
         conn->leftover = NULL;
 }
 
@@ -407,7 +410,7 @@ void stream_out_unseen(struct conn *conn, uint64_t n)
                 conn_opaque(conn, STAT_OPAQUE_CONTENTION);
                 return;
         }
-        if (conn_speaks(conn) && body_left(conn) >= n)
+        if (conn_speaks(conn) && out_body_left(conn) >= n)
                 commit_body(&plan, n);
         else
                 (void)give_up(conn, STAT_OPAQUE_UNSEEN);

@@ -75,9 +75,12 @@ static void exchange_span(struct span *span, const struct conn *conn, const stru
 {
         bool server = conn->role == CONN_SERVER;
         /* A client learns the version from the answer, a server is told it in the question. */
+        enum span_shape shape = server ? SHAPE_HTTP_SERVER : SHAPE_HTTP_CLIENT;
         uint8_t minor = !server && exchange->status ? exchange->response_minor : exchange->minor;
 
-        span_begin(span, &exchange->decision, server ? SHAPE_HTTP_SERVER : SHAPE_HTTP_CLIENT);
+        if (exchange->grpc)
+                shape = server ? SHAPE_GRPC_SERVER : SHAPE_GRPC_CLIENT;
+        span_begin(span, &exchange->decision, shape);
         if (server) {
                 span->kind = SPAN_SERVER;
                 span_add_bytes(span, SEMCONV_RAW_LOCAL, slice_make(&conn->local, conn->local_len));
@@ -86,6 +89,8 @@ static void exchange_span(struct span *span, const struct conn *conn, const stru
         span_add_str(span, SEMCONV_RAW_SCHEME, exchange->https || conn->tls ? SLICE("https") : SLICE("http"));
         if (exchange->fcgi_id)
                 span_add_str(span, SEMCONV_NETWORK_PROTOCOL_NAME, SLICE("fastcgi"));
+        else if (exchange->stream)
+                span_add_int(span, SEMCONV_RAW_HTTP_VERSION, 20);
         else
                 span_add_int(span, SEMCONV_RAW_HTTP_VERSION, minor ? 11 : 10);
         add_peer(span, &conn->peer);
@@ -124,6 +129,10 @@ void to_span_exchange(const struct conn *conn, struct exchange *exchange,
                 span_add_int(&span, SEMCONV_HTTP_RESPONSE_STATUS_CODE, exchange->status);
         if (UNLIKELY(outcome->error || outcome->timed_out))
                 add_failure(&span, conn, outcome);
+        if (UNLIKELY(exchange->grpc_answered))
+                span_add_int(&span, SEMCONV_RAW_GRPC_STATUS, exchange->grpc_status + 1ll);
+        if (UNLIKELY(outcome->reset))
+                span_add_int(&span, SEMCONV_RAW_RESET, outcome->reset_code + 1ll);
         if (outcome->unanswered)
                 span_add_int(&span, SEMCONV_RAW_UNANSWERED, 1);
         else if (outcome->truncated)

@@ -11,6 +11,9 @@ struct exchange_outcome {
         bool timed_out;  /* the program waited for it and gave up */
         bool incomplete; /* we lost sight of it */
         bool unanswered; /* server: no byte of a response was written */
+        bool cancelled;  /* whoever asked wanted it no more */
+        bool reset;      /* HTTP/2: the stream was ended with ... */
+        uint32_t reset_code;
 };
 
 /* The exchange's span goes out (nothing when it is not traced or not sampled). Context: signal. */

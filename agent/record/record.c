@@ -152,7 +152,7 @@ static bool head_plausible(const struct record_span *head, size_t len)
 {
         if (head->len != len || head->tracestate_len > LIMIT_TRACESTATE)
                 return false;
-        if (head->shape < SHAPE_HTTP_CLIENT || head->shape > SHAPE_PROCESS_ENDED)
+        if (head->shape < SHAPE_HTTP_CLIENT || head->shape >= SHAPES)
                 return false;
         if (head->shape != SHAPE_CONNECT_SUPERSEDED && head->shape != SHAPE_PROCESS_ENDED &&
             (!trace_id_valid(head->trace_id) || !span_id_valid(head->span_id)))

@@ -35,6 +35,10 @@
         X(PROCESS_EXECUTABLE_PATH, "process.executable.path")                                              \
         X(PROCESS_EXIT_CODE, "process.exit.code")                                                          \
         X(PROCESS_PID, "process.pid")                                                                      \
+        X(RPC_SYSTEM_NAME, "rpc.system.name")                                                              \
+        X(RPC_METHOD, "rpc.method")                                                                        \
+        X(RPC_METHOD_ORIGINAL, "rpc.method_original")                                                      \
+        X(RPC_RESPONSE_STATUS_CODE, "rpc.response.status_code")                                            \
         X(RAW_METHOD, "raw.method")             /* str: request method as sent */                          \
         X(RAW_TARGET, "raw.target")             /* str: request target as sent */                          \
         X(RAW_HOST, "raw.host")                 /* str: Host field as sent */                              \
@@ -52,11 +56,13 @@
         X(RAW_X_FORWARDED_FOR, "raw.x_forwarded_for")     /* str: as received */                           \
         X(RAW_X_FORWARDED_PROTO, "raw.x_forwarded_proto") /* str: as received */                           \
         X(RAW_X_FORWARDED_HOST, "raw.x_forwarded_host")   /* str: as received */                           \
-        X(RAW_LOCAL, "raw.local")               /* bytes: struct sockaddr_in / _in6 of our own side */     \
-        X(RAW_PID, "raw.pid")                   /* int: process that SHAPE_PROCESS_ENDED speaks of */      \
-        X(RAW_SIGNAL, "raw.signal")             /* int: signal that ended it */                            \
-        X(RAW_UNANSWERED, "raw.unanswered")     /* int 1: server side: no response was written */          \
-        X(RAW_TLS_ERROR, "raw.tls_error")       /* int: enum span_tls_error, X509_V_ERR_*, GNUTLS_E_* */
+        X(RAW_LOCAL, "raw.local")             /* bytes: struct sockaddr_in / _in6 of our own side */       \
+        X(RAW_PID, "raw.pid")                 /* int: process that SHAPE_PROCESS_ENDED speaks of */        \
+        X(RAW_SIGNAL, "raw.signal")           /* int: signal that ended it */                              \
+        X(RAW_UNANSWERED, "raw.unanswered")   /* int 1: server side: no response was written */            \
+        X(RAW_TLS_ERROR, "raw.tls_error")     /* int: enum span_tls_error, X509_V_ERR_*, GNUTLS_E_* */     \
+        X(RAW_RESET, "raw.reset")             /* int: error code of HTTP/2 + 1: it ended the stream */     \
+        X(RAW_GRPC_STATUS, "raw.grpc_status") /* int: gRPC status code + 1 */
 
 enum semconv {
 #define X(id, name) SEMCONV_##id,

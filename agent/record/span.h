@@ -27,6 +27,9 @@ enum span_shape {
         SHAPE_HTTP_SERVER = 5,        /* a request received on a socket */
         SHAPE_PROCESS = 6,            /* a process from its start to its end */
         SHAPE_PROCESS_ENDED = 7,      /* no span: its parent saw process RAW_PID end by RAW_SIGNAL */
+        SHAPE_GRPC_CLIENT = 8,        /* a call of gRPC seen on a socket */
+        SHAPE_GRPC_SERVER = 9,        /* one received */
+        SHAPES                        /* one more than the last */
 };
 
 /* Of SEMCONV_RAW_TLS_ERROR. Positive numbers are OpenSSL's X509_V_ERR_*, lower ones GnuTLS's GNUTLS_E_*. */

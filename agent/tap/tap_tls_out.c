@@ -51,22 +51,23 @@ static struct iovec piece_of(const struct tls_out *state, const char *buf)
         return piece;
 }
 
-/* What was planned, piece by piece. Return: below 1 when the library stopped at one. */
+/* What was planned, piece by piece: of an empty one, all of which has left before, the library must not be
+ * asked. Return: below 0 when it stopped at one. */
 static ssize_t emit(struct out *out, const char *buf)
 {
         struct tls_out *state = out->state;
         int count = state->plan.iov ? state->plan.iovcnt : 1;
-        ssize_t n = NOTHING;
+        ssize_t n = 0;
 
         while (state->at < count) {
                 struct iovec piece = piece_of(state, buf);
 
-                n = write_out(out, piece.iov_base, piece.iov_len);
+                n = piece.iov_len ? write_out(out, piece.iov_base, piece.iov_len) : 0;
                 if (n < 0)
                         return n;
                 state->taken += (size_t)n;
                 state->at++;
-                if (out->io->partial || (size_t)n < piece.iov_len)
+                if ((out->io->partial && n) || (size_t)n < piece.iov_len)
                         break;
         }
         return n;

@@ -84,8 +84,8 @@ class Plan:
 def is_listening(listen):
     """Asks the kernel, so that no server sees a connection of ours."""
     if isinstance(listen, int):
-        lines = Path("/proc/net/tcp").read_text().splitlines()
-        return any(f" 0100007F:{listen:04X} 00000000:0000 0A " in line for line in lines)
+        lines = [line for table in ("tcp", "tcp6") for line in Path("/proc/net", table).read_text().splitlines()]
+        return any(f"0100007F:{listen:04X} " in line and ":0000 0A " in line for line in lines)  # IPv6 names it as well
     lines = Path("/proc/net/unix").read_text().splitlines()
     return os.path.exists(listen) and any(f" {listen}" in line and " 00010000 " in line for line in lines)  # or renamed since
 

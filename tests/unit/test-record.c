@@ -202,7 +202,7 @@ START_TEST(test_record_read_nonsense_heads)
 
         span.shape = 0;
         ck_assert(!reads(written(&span)));
-        span.shape = SHAPE_PROCESS_ENDED + 1;
+        span.shape = SHAPES;
         ck_assert(!reads(written(&span)));
         span = full_span();
         span.kind = 0;

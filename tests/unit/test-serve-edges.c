@@ -19,7 +19,7 @@ START_TEST(test_other_protocols_are_left_alone)
                                             "*1\r\n$4\r\nPING\r\n",
                                             "GET key\r\n",
                                             "\x80\x2e\x01\x03\x01",
-                                            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+                                            "PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n",
                                             "get k\r\n",
                                             "HTTP/1.1 200 OK\r\n\r\n",
                                             "{\"a\": 1}",
