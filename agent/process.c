@@ -13,7 +13,8 @@
 
 START_DATA void (*process_after_fork)(void);
 
-static START_DATA _Atomic(_Atomic uint32_t *) witness; /* 1 in the process that mapped it, 0 in its children */
+static START_DATA _Atomic(_Atomic uint32_t *)
+        witness; /* 1 in the process that mapped it, 0 in its children */
 static START_DATA int own_pid;
 
 void process_watch_forks(void)

@@ -52,7 +52,7 @@ static const struct row rows[] = {
 static struct {
         LARGE_TABLE unsigned long long adds; /* the loader's counts ... */
         unsigned long long subs;             /* ... at the last walk */
-        uint32_t walk;                 /* number of the last walk */
+        uint32_t walk;                       /* number of the last walk */
         struct curl_library at[LIMIT_CURL_LIBRARIES];
         struct curl_library *preferred; /* by curl_library_prefer(); NULL: none */
 } table;

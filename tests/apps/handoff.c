@@ -160,10 +160,11 @@ static const struct {
         const char *path;
         int (*play)(struct job *job);
 } routes[] = {
-        {"/child", by_child},           {"/keep", by_child_and_keep},  {"/nobody", by_nobody},
-        {"/killed", by_killed_child},   {"/cgi", by_program},          {"/waits", by_program_that_is_awaited},
-        {"/fails", by_child_after_all}, {"/beside", beside_a_program}, {"/system", beside_system},
-        {"/printed", by_program_and_keep},
+        {"/child", by_child},           {"/keep", by_child_and_keep},
+        {"/nobody", by_nobody},         {"/killed", by_killed_child},
+        {"/cgi", by_program},           {"/waits", by_program_that_is_awaited},
+        {"/fails", by_child_after_all}, {"/beside", beside_a_program},
+        {"/system", beside_system},     {"/printed", by_program_and_keep},
 };
 
 static int play(struct job *job)

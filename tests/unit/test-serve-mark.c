@@ -284,4 +284,5 @@ END_TEST
 
 UNIT_MAIN_WITH("serve-mark", marking_setup, test_mark_needs_its_room, test_head_in_two_reads_is_not_marked,
                test_what_stands_behind_the_head_is_moved, test_head_behind_a_body_is_marked, test_unmarked,
-               test_mark_names_its_request, test_reads_owe_and_writes_pay, test_opaque_client_makes_unknown, test_opaque_answer)
+               test_mark_names_its_request, test_reads_owe_and_writes_pay, test_opaque_client_makes_unknown,
+               test_opaque_answer)

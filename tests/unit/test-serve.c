@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Servers under every kind of read and write: the bytes stay as they are, one SERVER span per request, told when
- * the last byte of its response has left and not before, shown as open in between.
+ * Servers under every kind of read and write: the bytes stay as they are, one SERVER span per request, told
+ * when the last byte of its response has left and not before, shown as open in between.
  */
 #include "tests/unit/serving.h"
 
@@ -19,8 +19,8 @@ static long take_some(size_t offered)
 }
 
 struct row {
-        const char *head, *body;          /* of the request */
-        const char *interim, *response;   /* the latter up to its body, if that has a known length */
+        const char *head, *body;        /* of the request */
+        const char *interim, *response; /* the latter up to its body, if that has a known length */
         const char *response_body;
         int status;
 };
@@ -31,7 +31,8 @@ static const struct row rows[] = {
         {get, "", "", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "hello", 200},
         {get, "", "", "HTTP/1.1 204 No Content\r\n\r\n", "", 204},
         {get, "", "", "HTTP/1.1 304 Not Modified\r\nContent-Length: 10\r\n\r\n", "", 304},
-        {"HEAD /h HTTP/1.1\r\nHost: a\r\n\r\n", "", "", "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", "", 200},
+        {"HEAD /h HTTP/1.1\r\nHost: a\r\n\r\n", "", "", "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", "",
+         200},
         {"POST /p HTTP/1.1\r\nHost: b\r\nContent-Length: 5\r\n\r\n", "hello", "",
          "HTTP/1.1 500 Oops\r\nContent-Length: 3\r\n\r\n", "bad", 500},
         {"PUT /e HTTP/1.1\r\nHost: b\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n", "xy",
@@ -40,8 +41,8 @@ static const struct row rows[] = {
          "HTTP/1.1 200\r\nContent-Length: 1\r\n\r\n", "x", 200},
         {"PUT /c HTTP/1.1\r\nHost: c\r\n" CHUNKED, "3\r\nabc\r\n0\r\nTrailer: x\r\n\r\n", "",
          "HTTP/1.1 200 OK\r\n" CHUNKED "2;e=1\r\nab\r\n10\r\n0123456789abcdef\r\n0\r\nT: x\r\n\r\n", "", 200},
-        {"GET /lf HTTP/1.0\nConnection: keep-alive\n\n", "", "", "HTTP/1.0 404 No\nContent-Length: 1\n\n", "x",
-         404},
+        {"GET /lf HTTP/1.0\nConnection: keep-alive\n\n", "", "", "HTTP/1.0 404 No\nContent-Length: 1\n\n",
+         "x", 404},
         {"OPTIONS * HTTP/1.1\r\nHost: c\r\n\r\n", "", "", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "",
          200},
 };
@@ -74,21 +75,23 @@ static struct text response_of(const struct row *row)
 
 START_TEST(test_request_in_two_reads)
 {
-        for EACH_ROW (row) {
-                struct text request = request_of(row), response = response_of(row);
+        for
+                EACH_ROW(row)
+                {
+                        struct text request = request_of(row), response = response_of(row);
 
-                for (size_t split = 1; split < request.len; split++) {
-                        accept_now();
-                        host_gets(request.bytes, split);
-                        ck_assert_int_eq(open_now, split >= strlen(row->head));
-                        host_gets(request.bytes + split, request.len - split);
-                        ck_assert_int_eq(open_now, 1);
-                        host_puts(response.bytes);
-                        ck_assert_uint_eq(told_count, 1);
-                        expect_answered(&told[0], row->status);
-                        close_expecting(1);
+                        for (size_t split = 1; split < request.len; split++) {
+                                accept_now();
+                                host_gets(request.bytes, split);
+                                ck_assert_int_eq(open_now, split >= strlen(row->head));
+                                host_gets(request.bytes + split, request.len - split);
+                                ck_assert_int_eq(open_now, 1);
+                                host_puts(response.bytes);
+                                ck_assert_uint_eq(told_count, 1);
+                                expect_answered(&told[0], row->status);
+                                close_expecting(1);
+                        }
                 }
-        }
 }
 END_TEST
 
@@ -116,46 +119,50 @@ static void put_in_two(struct text *response, size_t split)
 
 START_TEST(test_response_in_two_writes)
 {
-        for EACH_ROW (row) {
-                struct text request = request_of(row), response = response_of(row);
+        for
+                EACH_ROW(row)
+                {
+                        struct text request = request_of(row), response = response_of(row);
 
-                for (size_t split = 1; split < response.len; split++) {
-                        accept_now();
-                        host_gets(request.bytes, request.len);
-                        put_in_two(&response, split);
-                        ck_assert_uint_eq(told_count, 1);
-                        expect_answered(&told[0], row->status);
-                        ck_assert_uint_eq(wire_len, response.len);
-                        ck_assert_mem_eq(wire, response.bytes, response.len);
-                        close_expecting(1);
+                        for (size_t split = 1; split < response.len; split++) {
+                                accept_now();
+                                host_gets(request.bytes, request.len);
+                                put_in_two(&response, split);
+                                ck_assert_uint_eq(told_count, 1);
+                                expect_answered(&told[0], row->status);
+                                ck_assert_uint_eq(wire_len, response.len);
+                                ck_assert_mem_eq(wire, response.bytes, response.len);
+                                close_expecting(1);
+                        }
                 }
-        }
 }
 END_TEST
 
 START_TEST(test_body_by_sendfile)
 {
-        for EACH_ROW (row) {
-                struct text head = join(row->interim, row->response, ""), request = request_of(row);
-                size_t body = strlen(row->response_body);
+        for
+                EACH_ROW(row)
+                {
+                        struct text head = join(row->interim, row->response, ""), request = request_of(row);
+                        size_t body = strlen(row->response_body);
 
-                if (!body)
-                        continue;
-                accept_now();
-                host_gets(request.bytes, request.len);
-                host_puts(head.bytes);
-                tap_net_out_unseen(FD, -1);
-                for (size_t sent = 0; sent < body; sent++) {
-                        ck_assert_uint_eq(told_count, 0);
-                        tap_net_out_unseen(FD, 1);
+                        if (!body)
+                                continue;
+                        accept_now();
+                        host_gets(request.bytes, request.len);
+                        host_puts(head.bytes);
+                        tap_net_out_unseen(FD, -1);
+                        for (size_t sent = 0; sent < body; sent++) {
+                                ck_assert_uint_eq(told_count, 0);
+                                tap_net_out_unseen(FD, 1);
+                        }
+                        ck_assert_uint_eq(told_count, 1);
+                        expect_answered(&told[0], row->status);
+                        host_gets(get, strlen(get)); /* and on it goes */
+                        host_puts(ok);
+                        expect_answered(&told[1], 200);
+                        close_expecting(2);
                 }
-                ck_assert_uint_eq(told_count, 1);
-                expect_answered(&told[0], row->status);
-                host_gets(get, strlen(get)); /* and on it goes */
-                host_puts(ok);
-                expect_answered(&told[1], 200);
-                close_expecting(2);
-        }
 }
 END_TEST
 
