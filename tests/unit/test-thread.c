@@ -234,6 +234,7 @@ START_TEST(test_g_thread_pool_new_more_than_are_followed)
                 ck_assert_uint_eq(seen_count, i % 2 ? 0 : 1);
                 seen_count = 0;
                 ck_assert_ptr_eq(pool->user_data, &place);
+                free(pool); /* g_thread_pool_free() would give its place back */
         }
 }
 END_TEST
