@@ -22,7 +22,6 @@ struct tls_out {
 };
 
 struct tls {
-        uint64_t slab_link;
         uint32_t index;
         _Atomic uint32_t used; /* 0: free */
         bool muted;            /* a higher seam's: never looked at */
