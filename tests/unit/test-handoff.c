@@ -8,24 +8,20 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "agent/flow/handoff.h"
 #include "agent/flow/handoff_table.h"
-#include "tests/unit/serving.h"
+#include "tests/unit/forking.h"
 
 #define FIRST_FD 20 /* of many connections */
 
 static void begin_child(void)
 {
-        process_begin();
-        handoff_after_fork();
-        scope_after_fork();
+        forking_begin_child();
         told_count = 0;
 }
 
 static void handoff_setup(void)
 {
-        serving_setup();
-        process_watch_forks();
+        forking_setup();
         process_after_fork = begin_child;
 }
 

@@ -7,32 +7,9 @@
 #include <setjmp.h>
 #include <stdatomic.h>
 
-#include "agent/flow/handoff.h"
-#include "agent/trace/scope.h"
-#include "tests/unit/serving.h"
+#include "tests/unit/forking.h"
 
 /* --- forks --- */
-
-static void begin_child(void)
-{
-        process_begin();
-        handoff_after_fork();
-        scope_after_fork();
-}
-
-static void family_setup(void)
-{
-        serving_setup();
-        process_watch_forks();
-        process_after_fork = begin_child;
-}
-
-/* As the fork handlers do. */
-static void in_child(void (*work)(void *))
-{
-        handoff_before_fork();
-        ck_assert_int_eq(unit_in_child(work, NULL), 0);
-}
 
 static void answer(void *arg)
 {
@@ -287,7 +264,7 @@ START_TEST(test_number_is_reused_during_a_call)
 }
 END_TEST
 
-UNIT_MAIN_WITH("serve-family", family_setup, test_child_answers, test_child_reads_the_rest,
+UNIT_MAIN_WITH("serve-family", forking_setup, test_child_answers, test_child_reads_the_rest,
                test_child_reads_the_rest_of_the_head, test_child_serves_from_the_start,
                test_child_only_closes, test_child_gives_up, test_vfork_child_closes,
                test_goes_on_after_its_last_words, test_write_that_is_jumped_out_of,

@@ -7,29 +7,7 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
-#include "agent/flow/handoff.h"
-#include "tests/unit/serving.h"
-
-static void begin_child(void)
-{
-        process_begin();
-        handoff_after_fork();
-        scope_after_fork();
-}
-
-static void shared_setup(void)
-{
-        serving_setup();
-        process_watch_forks();
-        process_after_fork = begin_child;
-}
-
-/* As the fork handlers do. */
-static void in_child(void (*work)(void *))
-{
-        handoff_before_fork();
-        ck_assert_int_eq(unit_in_child(work, NULL), 0);
-}
+#include "tests/unit/forking.h"
 
 /* --- a child has its part --- */
 
@@ -296,7 +274,7 @@ START_TEST(test_what_is_unknown_may_be_another_request)
 }
 END_TEST
 
-UNIT_MAIN_WITH("serve-shared", shared_setup, test_head_by_parent_body_by_child, test_half_a_head_by_parent,
+UNIT_MAIN_WITH("serve-shared", forking_setup, test_head_by_parent_body_by_child, test_half_a_head_by_parent,
                test_interim_by_parent_answer_by_child, test_half_a_head_without_a_child,
                test_pipeline_goes_to_the_child, test_answer_that_left_unseen_is_no_failure,
                test_body_that_left_unseen_is_no_failure, test_no_answer_is_a_failure,
