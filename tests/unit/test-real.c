@@ -137,6 +137,7 @@ START_TEST(test_real_object_symbol_with_the_old_hash_table)
 }
 END_TEST
 
+#ifndef __SANITIZE_ADDRESS__ /* its library defines them, too */
 static void *send_of(const char *variable)
 {
         void *library = dlopen(getenv(variable), RTLD_NOW | RTLD_LOCAL);
@@ -145,7 +146,6 @@ static void *send_of(const char *variable)
         return dlsym(library, "send");
 }
 
-#ifndef __SANITIZE_ADDRESS__ /* its library defines them, too */
 START_TEST(test_real_is_when_libpthread_has_it_too)
 {
         void *real = REAL(send), *other;
