@@ -71,6 +71,11 @@
 #define LIMIT_CURL_COPIED    64   /* lines of a header list before a context line that we replace */
 #define LIMIT_CURL_URL       4096 /* remembered bytes of a transfer's URL */
 
+/* What one thread waits until another has done its bit of work on a connection, once in its life */
+#define LIMIT_SETTLE_YIELDS 200
+#define LIMIT_SETTLE_NAPS   100 /* after that; so long each: */
+#define LIMIT_SETTLE_NAP_NS 500000
+
 /* Records and ring */
 #define LIMIT_SPAN_ATTRS     20          /* attributes of one span record */
 #define LIMIT_RECORD         (16 * 1024) /* bytes of one record in the ring */

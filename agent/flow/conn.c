@@ -5,9 +5,11 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/guard.h"
+#include "agent/base/limits.h"
 #include "agent/base/load.h"
 #include "agent/base/sys.h"
 #include "agent/flow/conn_slab.h"
@@ -112,20 +114,48 @@ static inline void count_unseen(struct conn *conn)
         conn->unseen_tls = false;
 }
 
-#define SETTLE_YIELDS 200
-
-bool direction_enter_settling(struct direction *direction, uint32_t wanted)
+/* Whoever is waited for may need a core first, or the other one's run queue has to be worked off. */
+static void pause_turn(unsigned turn)
 {
-        uint32_t seen = DIRECTION_SETTLING;
+        const struct timespec nap = {.tv_nsec = LIMIT_SETTLE_NAP_NS};
 
-        for (unsigned i = 0; i < SETTLE_YIELDS && seen == DIRECTION_SETTLING; i++) {
+        if (turn < LIMIT_SETTLE_YIELDS)
                 (void)sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
-                seen = DIRECTION_FREE;
+        else
+                (void)sys_call(SYS_nanosleep, (long)&nap, 0, 0, 0, 0, 0);
+}
+
+/* Waits while it settles, and while it is @in_call. */
+static bool wait_for(struct direction *direction, uint32_t wanted, bool in_call)
+{
+        for (unsigned i = 0; i < LIMIT_SETTLE_YIELDS + LIMIT_SETTLE_NAPS; i++) {
+                uint32_t seen = DIRECTION_FREE;
+
+                pause_turn(i);
                 if (atomic_compare_exchange_strong_explicit(&direction->busy, &seen, wanted,
                                                             memory_order_acquire, memory_order_relaxed))
                         return true;
+                if (seen == wanted || (seen % DIRECTION_STATES == DIRECTION_IN_CALL && !in_call))
+                        return false;
         }
         return false;
+}
+
+bool direction_enter_settling(struct direction *direction, uint32_t wanted)
+{
+        return wait_for(direction, wanted, false);
+}
+
+bool conn_enter_answered(struct conn *conn, uint32_t thread)
+{
+        uint32_t wanted = thread * DIRECTION_STATES + DIRECTION_IN_CALL;
+        uint32_t waiting = atomic_load(&conn->queue_tail) - atomic_load(&conn->queue_head);
+
+        if (conn->role != CONN_SERVER || conn_phase(conn) != CONN_HTTP1 || (waiting < 2 && !conn->eof))
+                return false;
+        if (atomic_load_explicit(&conn->out.busy, memory_order_relaxed) == wanted)
+                return false;
+        return wait_for(&conn->out, wanted, true);
 }
 
 bool direction_take_over(struct direction *direction, uint32_t thread)

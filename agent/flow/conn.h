@@ -205,6 +205,13 @@ static inline bool direction_enter(struct direction *direction)
 }
 
 /*
+ * Server: the direction of the answers is held, by a call of another thread, but the client has gone on (with
+ * its next request, or to the end). So the answer has left, and that thread lost its core when its call woke
+ * the client, or soon after: it is waited for, a bounded time.
+ */
+bool conn_enter_answered(struct conn *conn, uint32_t thread);
+
+/*
  * The call that holds it was left for good, or goes on only after the one that asks: its thread is @thread,
  * in a new call, or has ended. Then the direction is @thread's; what the old call did is not known.
  */

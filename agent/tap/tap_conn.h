@@ -42,8 +42,6 @@ struct tap_hold {
         uint32_t serial;
 };
 
-/* Takes the direction and gives the reference back. */
-struct tap_hold tap_conn_hold(struct conn *conn, struct direction *direction);
 /* After the call, with a reference again. Return: false when it was closed meanwhile. */
 bool tap_conn_again(struct tap_hold hold);
 

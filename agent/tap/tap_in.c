@@ -26,20 +26,6 @@
 #include "agent/tap/tap_conn.h"
 #include "agent/tap/tap_thread.h"
 
-struct tap_hold tap_conn_hold(struct conn *conn, struct direction *direction)
-{
-        struct tap_hold hold = {.serial = conn->serial};
-
-        if (conn_phase(conn) == CONN_OPAQUE)
-                ;
-        else if (direction_enter(direction))
-                hold.conn = conn;
-        else
-                conn_opaque(conn, STAT_OPAQUE_CONTENTION);
-        conn_unref(conn);
-        return hold;
-}
-
 bool tap_conn_again(struct tap_hold hold)
 {
         if (!conn_ref(hold.conn))

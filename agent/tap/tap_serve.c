@@ -12,6 +12,7 @@
 #include "agent/base/load.h"
 #include "agent/base/sys.h"
 #include "agent/config/config.h"
+#include "agent/flow/abandoned.h"
 #include "agent/flow/handoff.h"
 #include "agent/flow/serve.h"
 #include "agent/flow/stream.h"
@@ -163,6 +164,28 @@ static void bytes_went(struct conn *conn, const struct iovec *iov, int iovcnt, s
         }
 }
 
+static bool enter_out(struct conn *conn)
+{
+        uint32_t thread = abandoned_thread();
+
+        return LIKELY(direction_enter_by(&conn->out, thread)) || conn_enter_answered(conn, thread);
+}
+
+/* Takes the outgoing direction and gives the reference back. */
+static struct tap_hold hold_out(struct conn *conn)
+{
+        struct tap_hold hold = {.serial = conn->serial};
+
+        if (conn_phase(conn) == CONN_OPAQUE)
+                ;
+        else if (enter_out(conn))
+                hold.conn = conn;
+        else
+                conn_opaque(conn, STAT_OPAQUE_CONTENTION);
+        conn_unref(conn);
+        return hold;
+}
+
 ssize_t tap_serve_out(struct conn *conn, const struct iovec *iov, int iovcnt, tap_emit_fn *emit, void *call)
 {
         struct tap_hold hold = {.conn = NULL};
@@ -170,7 +193,7 @@ ssize_t tap_serve_out(struct conn *conn, const struct iovec *iov, int iovcnt, ta
 
         OBSERVE({
                 tap_serve_look(conn);
-                hold = tap_conn_hold(conn, &conn->out);
+                hold = hold_out(conn);
                 conn = NULL;
         });
         n = emit(call, NULL, 0);
@@ -209,7 +232,7 @@ void tap_serve_unseen(struct conn *conn, ssize_t n, int error)
                 conn_failed(conn, error, clock_mono_ns());
         if (n < 0 || conn_phase(conn) == CONN_OPAQUE)
                 return;
-        if (!direction_enter(&conn->out)) {
+        if (!enter_out(conn)) {
                 conn_opaque(conn, STAT_OPAQUE_CONTENTION);
                 return;
         }
@@ -278,7 +301,11 @@ void tap_serve_catch_up(struct conn *conn, int fd, uint64_t now_ns)
 void tap_serve_last_look(struct conn *conn, int fd)
 {
         handoff_look_if_any();
-        if (conn->generation == process_generation && conn->tcp && conn_speaks(conn) &&
-            conn_owes_answer(conn))
+        if (conn->generation != process_generation || !conn_speaks(conn) || !conn_owes_answer(conn))
+                return;
+        /* By another thread, which may still have our part of it to do. */
+        if (enter_out(conn))
+                direction_leave(&conn->out);
+        if (conn->tcp && conn_owes_answer(conn))
                 look_for_unseen(conn, fd);
 }

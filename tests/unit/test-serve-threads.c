@@ -131,6 +131,85 @@ START_TEST(test_full_duplex)
 }
 END_TEST
 
+/* --- a client that is faster than the thread which answered it --- */
+
+static _Atomic bool written, goes_on;
+
+/* The answer has left, and its thread loses its core. */
+static long take_and_sleep(size_t offered)
+{
+        written = true;
+        while (!goes_on)
+                sched_yield();
+        return take_all(offered);
+}
+
+static void begin_asked(void)
+{
+        begin();
+        written = goes_on = false;
+        host_gets_text(get);
+}
+
+static void answer_late(void)
+{
+        (void)host_send(ok, strlen(ok), take_and_sleep);
+}
+
+static void await_answer(void)
+{
+        while (!written)
+                sched_yield();
+}
+
+static void ask_and_answer_again(void)
+{
+        await_answer();
+        host_gets_text(get);
+        goes_on = true;
+        host_puts("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+}
+
+static void both_told(void)
+{
+        expect_answered(&told[0], 200);
+        expect_answered(&told[1], 404);
+        close_expecting(2);
+        cause_waited(&thread_state.cause);
+}
+
+START_TEST(test_next_request_answered_by_another_thread)
+{
+        in_two_threads(begin_asked, answer_late, ask_and_answer_again, both_told, 2000);
+}
+END_TEST
+
+static void hang_up(void)
+{
+        struct tap_in in;
+        char byte;
+        struct iovec iov = {&byte, 1};
+
+        await_answer();
+        tap_net_in_begin(&in, FD, 0);
+        ck_assert_int_eq(tap_net_in_end(&in, &iov, 1, 0, 0, 1), 0);
+        goes_on = true;
+        tap_net_close(FD);
+}
+
+static void one_told(void)
+{
+        expect_answered(&told[0], 200);
+        close_expecting(1);
+        cause_waited(&thread_state.cause);
+}
+
+START_TEST(test_closed_by_another_thread_than_answered)
+{
+        in_two_threads(begin_asked, answer_late, hang_up, one_told, 2000);
+}
+END_TEST
+
 /* --- closed while it is used --- */
 
 static void read_one(void)
@@ -163,4 +242,5 @@ START_TEST(test_closed_while_it_is_read)
 END_TEST
 
 UNIT_MAIN_WITH("serve-threads", serving_setup, test_answered_while_the_head_is_read, test_full_duplex,
+               test_next_request_answered_by_another_thread, test_closed_by_another_thread_than_answered,
                test_closed_while_it_is_read)
