@@ -3,14 +3,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
-#include "agent/base/cleanup.h"
+#include "agent/base/clock.h"
 #include "agent/base/load.h"
 #include "agent/base/log.h"
-#include "export/encode/otlp_encode.h"
 #include "export/source.h"
-#include "export/to/console.h"
 
 /* Far below LIMIT_REQUEST, which no batch may reach, and little enough to be kept per worker. */
 #define BATCH_BYTES    ((size_t)8 * 1024 * 1024)
@@ -25,6 +22,7 @@ void batch_init(struct batch *batch, const struct config *config, struct deliver
                 .deliver = deliver,
                 .meter = meter,
         };
+        printer_init(&batch->printer, meter);
 }
 
 /* The spans are out of our hands: nothing refers to the sources and the arena any more. */
@@ -44,6 +42,7 @@ void batch_done(struct batch *batch)
 {
         meter_add(batch->meter, METER_DROPPED_STOPPED, batch->count);
         batch_clear(batch);
+        printer_done(&batch->printer);
         free(batch->entries);
         batch->entries = NULL;
         batch->capacity = 0;
@@ -78,102 +77,6 @@ bool batch_full(const struct batch *batch)
                batch->arena.used + batch->count * sizeof(struct batch_entry) >= BATCH_BYTES;
 }
 
-/* Same terminal or file: one tree there shows what several processes did together. */
-struct tty {
-        dev_t device;
-        ino_t inode;
-        int fd;
-};
-
-static struct tty tty_of(const struct source *source)
-{
-        struct stat st;
-
-        if (source->tty_fd < 0 || fstat(source->tty_fd, &st) < 0)
-                return (struct tty){.fd = -1};
-        return (struct tty){st.st_dev, st.st_ino, source->tty_fd};
-}
-
-static void print_groups(const struct encode_group *groups, const struct tty *ttys, size_t count,
-                         struct encode_group *scratch, bool *done)
-{
-        for (size_t i = 0; i < count; i++)
-                done[i] = ttys[i].fd < 0;
-        for (size_t first = 0; first < count; first++) {
-                size_t n = 0;
-
-                if (done[first])
-                        continue;
-                for (size_t i = first; i < count; i++) {
-                        if (done[i] || ttys[i].inode != ttys[first].inode ||
-                            ttys[i].device != ttys[first].device)
-                                continue;
-                        scratch[n++] = groups[i];
-                        done[i] = true;
-                }
-                console_write(ttys[first].fd, scratch, n);
-        }
-}
-
-/* The spans of entries, sorted by source without losing their order, as groups. */
-struct grouping {
-        struct encode_group *groups, *scratch;
-        struct tty *ttys;
-        bool *done;
-        struct out_span *spans;
-        size_t count;
-};
-
-static void cleanup_grouping_p(struct grouping *grouping)
-{
-        free(grouping->groups);
-        free(grouping->scratch);
-        free(grouping->ttys);
-        free(grouping->done);
-        free(grouping->spans);
-}
-
-#define cleanup_grouping __attribute__((cleanup(cleanup_grouping_p)))
-
-static bool grouping_alloc(struct grouping *grouping, size_t count)
-{
-        grouping->groups = calloc(count, sizeof(*grouping->groups));
-        grouping->scratch = calloc(count, sizeof(*grouping->scratch));
-        grouping->ttys = calloc(count, sizeof(*grouping->ttys));
-        grouping->done = calloc(count, sizeof(*grouping->done));
-        grouping->spans = calloc(count, sizeof(*grouping->spans));
-        return grouping->groups && grouping->scratch && grouping->ttys && grouping->done && grouping->spans;
-}
-
-static void group(struct grouping *grouping, const struct batch_entry *entries, size_t count)
-{
-        size_t at = 0;
-
-        for (size_t i = 0; i < count; i++)
-                entries[i].source->group = -1;
-        for (size_t i = 0; i < count; i++) {
-                struct source *source = entries[i].source;
-
-                if (source->group < 0) {
-                        source->group = (int)grouping->count++;
-                        grouping->groups[source->group].resource = source->resource;
-                        grouping->ttys[source->group] = tty_of(source);
-                }
-                grouping->groups[source->group].span_count++;
-        }
-        for (size_t g = 0; g < grouping->count; g++) {
-                grouping->groups[g].spans = grouping->spans + at;
-                at += grouping->groups[g].span_count;
-                grouping->groups[g].span_count = 0;
-        }
-        for (size_t i = 0; i < count; i++) {
-                struct encode_group *mine = &grouping->groups[entries[i].source->group];
-
-                grouping->spans[(size_t)(mine->spans - grouping->spans) + mine->span_count++] =
-                        entries[i].span;
-        }
-}
-
 static void encode(struct batch *batch, const struct grouping *grouping, size_t count)
 {
         uint8_t *bytes = NULL;
@@ -192,22 +95,17 @@ static void send_some(struct batch *batch, const struct batch_entry *entries, si
 {
         cleanup_grouping struct grouping grouping = {0};
 
-        if (!grouping_alloc(&grouping, count)) {
-                meter_add(batch->meter, METER_DROPPED_MEMORY, count);
-                return;
-        }
-        group(&grouping, entries, count);
-        if (batch->exporters & EXPORTER_CONSOLE) {
-                print_groups(grouping.groups, grouping.ttys, grouping.count, grouping.scratch, grouping.done);
-                meter_add(batch->meter, METER_PRINTED, count);
-        }
-        if (batch->deliver)
+        if (grouping_make(&grouping, entries, count))
                 encode(batch, &grouping, count);
+        else
+                meter_add(batch->meter, METER_DROPPED_MEMORY, count);
 }
 
-void batch_send(struct batch *batch)
+void batch_send(struct batch *batch, bool print_all)
 {
-        for (size_t at = 0; at < batch->count; at += batch->max)
+        if (batch->exporters & EXPORTER_CONSOLE)
+                printer_print(&batch->printer, batch->entries, batch->count, print_all, clock_mono_ns());
+        for (size_t at = 0; batch->deliver && at < batch->count; at += batch->max)
                 send_some(batch, batch->entries + at, MIN(batch->max, batch->count - at));
         batch_clear(batch);
 }

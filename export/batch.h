@@ -8,14 +8,7 @@
 #include <stddef.h>
 
 #include "export/deliver.h"
-#include "export/refine.h"
-
-struct source;
-
-struct batch_entry {
-        struct source *source;
-        struct out_span span;
-};
+#include "export/printer.h"
 
 struct batch {
         struct arena arena; /* for refine_span() */
@@ -25,11 +18,13 @@ struct batch {
         unsigned exporters;      /* enum config_exporter */
         struct deliver *deliver; /* NULL without EXPORTER_OTLP */
         struct meter *meter;
+        struct printer printer;
 };
 
 void batch_init(struct batch *batch, const struct config *config, struct deliver *deliver,
                 struct meter *meter);
-void batch_done(struct batch *batch); /* what is in it is counted as dropped */
+void batch_done(
+        struct batch *batch); /* what is in it is counted as dropped, but for what waits to be printed */
 
 /**
  * batch_add() - take in a span of @source
@@ -44,5 +39,6 @@ void batch_add(struct batch *batch, struct source *source, const struct out_span
 /* True when it is time for batch_send(), in spans or in bytes. Not before refine_span() has returned. */
 bool batch_full(const struct batch *batch);
 
-/* Print and hand over all of it, in requests of at most batch->max spans each. Context: worker. */
-void batch_send(struct batch *batch);
+/* Print all of it (but for what waits, unless @print_all), and hand it over in requests of at most batch->max
+ * spans each. Context: worker. */
+void batch_send(struct batch *batch, bool print_all);

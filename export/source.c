@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/base/load.h"
@@ -13,6 +14,18 @@ static void close_quietly(int fd)
 {
         if (fd >= 0)
                 (void)close(fd); /* memory and terminals: nothing is lost */
+}
+
+/* Same terminal or file: one tree there shows what several processes did together. */
+static void know_tty(struct source *source)
+{
+        struct stat st;
+
+        if (source->tty_fd < 0 || fstat(source->tty_fd, &st) < 0)
+                return;
+        source->has_tty = true;
+        source->tty_device = st.st_dev;
+        source->tty_inode = st.st_ino;
 }
 
 struct source *source_new(int ring_fd, struct ring *ring, int tty_fd)
@@ -34,6 +47,7 @@ struct source *source_new(int ring_fd, struct ring *ring, int tty_fd)
         }
         source->own_ring.fd = -1;
         close_quietly(ring_fd); /* the mapping stays */
+        know_tty(source);
         return source;
 }
 
@@ -105,7 +119,7 @@ static void refine(struct source *source, struct intake *intake, const struct sp
 
         refine_span(source->refine, &intake->batch->arena, span, incomplete, wall_ns, emit, &emission);
         if (batch_full(intake->batch))
-                batch_send(intake->batch);
+                batch_send(intake->batch, false);
 }
 
 /* The span of a process of which nothing else is left, or was told to go. */
@@ -191,6 +205,20 @@ bool source_drain(struct source *source, struct intake *intake, unsigned budget)
         return false;
 }
 
+bool source_has_open(const struct source *source, const uint8_t *id)
+{
+        unsigned char record[LIMIT_OPEN_SPAN_SIZE];
+        unsigned cursor = 0;
+        struct span span;
+        size_t len;
+
+        while ((len = ring_open_peek(source->ring, &cursor, record, sizeof(record))))
+                if (record_read(slice_make(record, len), &span) &&
+                    memcmp(span.context.trace_id, id, sizeof(span.context.trace_id)) == 0)
+                        return true;
+        return false;
+}
+
 void source_release(struct source *source, struct intake *intake, uint64_t older_than_ns)
 {
         struct emission emission = {source, intake};
@@ -199,7 +227,7 @@ void source_release(struct source *source, struct intake *intake, uint64_t older
                 return;
         refine_release(source->refine, &intake->batch->arena, older_than_ns, emit, &emission);
         if (batch_full(intake->batch))
-                batch_send(intake->batch);
+                batch_send(intake->batch, false);
 }
 
 void source_end(struct source *source, struct intake *intake)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/types.h>
 
 #include "agent/ring/ring.h"
 #include "export/batch.h"
@@ -31,9 +32,13 @@ struct source {
         struct ring own_ring, *ring; /* ring: &own_ring, or the in-process home's */
         struct resource *resource;   /* made at the first span */
         struct refine *refine;
+        TAILQ_ENTRY(source) tty_link; /* of the printer's list of those that live */
         int tty_fd;
-        size_t batch_refs;  /* spans of it in the batch, or among the endings */
-        int group;          /* scratch of batch_send() */
+        bool has_tty; /* which is: */
+        dev_t tty_device;
+        ino_t tty_inode;
+        size_t batch_refs;  /* spans of it in the batch, in the printer, or among the endings */
+        int group;          /* scratch of grouping_make() */
         bool dying;         /* its process is gone: drain to the end */
         bool ended;         /* drained to the end; freed with its last reference */
         bool flush_waits;   /* its process waits for flush_value */
@@ -71,6 +76,9 @@ struct source *source_free(struct source *source);
  * Return: true when the ring is empty.
  */
 bool source_drain(struct source *source, struct intake *intake, unsigned budget);
+
+/* Is a span of trace @id, of a living process, visible as open? Context: worker. */
+bool source_has_open(const struct source *source, const uint8_t *id);
 
 /* Let go of spans that were held back and began before @older_than_ns (wall clock). Context: worker. */
 void source_release(struct source *source, struct intake *intake, uint64_t older_than_ns);

@@ -50,6 +50,7 @@ struct worker {
         uint64_t due_ns;    /* of the batch, or to look at warm sources again; NEVER = nothing there */
         unsigned ttys_held; /* of dead processes whose output is in the batch */
         bool flush_all;     /* worker_flush() */
+        bool print_all;     /* ... has drained all */
 };
 
 struct worker *worker_new(const struct config *config, bool resolve_inline)
@@ -100,6 +101,8 @@ static void source_unlink(struct worker *worker, struct source *source)
 {
         if (source->flush_waits)
                 flush_answer(worker, source);
+        if (source->has_tty)
+                printer_remove_source(&worker->batch.printer, source);
         TAILQ_REMOVE(&worker->sources[source->state], source, link);
         worker->source_count--;
         if (source->batch_refs == 0)
@@ -140,6 +143,8 @@ struct source *worker_add(struct worker *worker, int ring_fd, struct ring *ring,
         }
         /* Whoever hands over a ring has written into it: no wake-up comes for that. */
         source->state = SOURCE_HOT;
+        if (source->has_tty)
+                printer_add_source(&worker->batch.printer, source);
         TAILQ_INSERT_TAIL(&worker->sources[SOURCE_HOT], source, link);
         worker->source_count++;
         return source;
@@ -244,7 +249,7 @@ static void bury(struct worker *worker, struct source *source)
         if (source->batch_refs && source->tty_fd >= 0 && ++worker->ttys_held >= TTYS_HELD_MAX)
                 wait_ns = 0;
         /* What waits for word of a process's end may find it among the latest records of another one. */
-        if (worker->batch.count || worker->intake.endings.held)
+        if (worker->batch.count || worker->intake.endings.held || worker->batch.printer.held_count)
                 due_at(worker, worker->intake.mono_ns + wait_ns);
         source_unlink(worker, source);
 }
@@ -301,7 +306,9 @@ static void send_batch(struct worker *worker)
 {
         struct source *source;
 
-        batch_send(&worker->batch);
+        batch_send(&worker->batch, worker->print_all);
+        worker->print_all = false;
+        due_at(worker, printer_due(&worker->batch.printer));
         worker->ttys_held = 0;
         TAILQ_FOREACH (source, &worker->flushing, flush_link) {
                 if (!source->flush_drained || source->flush_mark != NEVER)
@@ -346,6 +353,7 @@ static void flush_drained(struct worker *worker)
         struct source *source;
 
         worker->flush_all = false;
+        worker->print_all = true;
         /* Whoever asked meanwhile did so for what comes now as well. */
         TAILQ_FOREACH (source, &worker->flushing, flush_link)
                 source->flush_mark = NEVER;
@@ -388,7 +396,7 @@ bool worker_idle(const struct worker *worker)
         const struct source *source;
 
         if (worker->flush_all || !TAILQ_EMPTY(&worker->sources[SOURCE_HOT]) || worker->batch.count ||
-            worker->intake.endings.held)
+            worker->intake.endings.held || worker->batch.printer.held_count)
                 return false;
         if (worker->deliver && !deliver_passed(worker->deliver, NEVER))
                 return false;

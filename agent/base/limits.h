@@ -107,7 +107,9 @@
 #define LIMIT_HELD_PROCESSES  32            /* killed processes whose signal is waited for, so long as well */
 #define LIMIT_ROUTES          256           /* patterns of server requests */
 #define LIMIT_RESOURCE_ATTRS  256           /* attributes of one resource */
-#define LIMIT_CONSOLE_DEPTH   16            /* levels of a printed tree; deeper spans are not indented */
-#define LIMIT_CONSOLE_MS      1000          /* a terminal or pipe that is stuck for so long is given up */
-#define LIMIT_RELAY_LINGER_MS 10000         /* a relay without clients leaves after this long */
-#define LIMIT_RELAY_ORPHAN_MS 600000        /* undelivered spans keep it no longer than this */
+#define LIMIT_PRINT_HELD      4096          /* spans that wait to be printed with what they hang on */
+#define LIMIT_PRINT_HELD_NS   60000000000ull /* how long they may */
+#define LIMIT_CONSOLE_DEPTH   16             /* levels of a printed tree; deeper spans are not indented */
+#define LIMIT_CONSOLE_MS      1000           /* a terminal or pipe that is stuck for so long is given up */
+#define LIMIT_RELAY_LINGER_MS 10000          /* a relay without clients leaves after this long */
+#define LIMIT_RELAY_ORPHAN_MS 600000         /* undelivered spans keep it no longer than this */

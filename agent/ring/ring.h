@@ -168,4 +168,8 @@ bool ring_sleep(struct ring *ring, uint64_t wake_after_ns);
 /* The open spans left by a dead process: copied out one by one; 0 at the end. Context: worker. */
 size_t ring_open_take(struct ring *ring, unsigned *cursor, void *buf);
 
+/* The same of a living process, which goes on: they stay, and may be garbage. Longer ones than @size are left
+ * out. Context: worker. */
+size_t ring_open_peek(const struct ring *ring, unsigned *cursor, void *buf, size_t size);
+
 void ring_detach(struct ring *ring); /* worker */

@@ -250,3 +250,19 @@ size_t ring_open_take(struct ring *ring, unsigned *cursor, void *buf)
         }
         return 0;
 }
+
+size_t ring_open_peek(const struct ring *ring, unsigned *cursor, void *buf, size_t size)
+{
+        size_t max = MIN(ring->open_slot_size - RING_WORD_SIZE, size);
+
+        while (*cursor < ring->open_slots) {
+                _Atomic uint64_t *word = open_word(ring, (*cursor)++);
+                uint64_t len = atomic_load(word);
+
+                if (len == 0 || len > max)
+                        continue;
+                memcpy(buf, (unsigned char *)word + RING_WORD_SIZE, len);
+                return len;
+        }
+        return 0;
+}

@@ -13,7 +13,6 @@
 #include "agent/base/limits.h"
 #include "agent/base/load.h"
 #include "export/text.h"
-#include "export/to/console_tree.h"
 #include "export/utf8.h"
 
 #define COLUMNS_DEFAULT 140
@@ -397,7 +396,8 @@ static void look_at_terminal(struct console *console, int fd, const struct encod
                 console->columns = MAX(size.ws_col, COLUMNS_MIN);
 }
 
-void console_write(int fd, const struct encode_group *groups, size_t group_count)
+void console_write(int fd, const struct encode_group *groups, size_t group_count, console_hold_fn *hold,
+                   void *ctx)
 {
         struct console console = {.columns = 0};
         struct console_tree tree;
@@ -408,7 +408,8 @@ void console_write(int fd, const struct encode_group *groups, size_t group_count
         look_at_terminal(&console, fd, groups, group_count);
         if (console_tree_build(&console.arena, groups, group_count, &tree)) {
                 for (size_t i = 0; i < tree.count; i++)
-                        print_trace(&console, &tree.traces[i]);
+                        if (!hold || !hold(ctx, &tree.traces[i]))
+                                print_trace(&console, &tree.traces[i]);
                 write_all(fd, text_get(&console.out));
         }
         arena_done(&console.arena);

@@ -370,6 +370,17 @@ def test_the_console_shows_a_tree_on_stderr_before_the_end(run, sink, origin, ho
     assert "404" in text and "\x1b" not in text and re.search(r"\d ?(ms|µs|s)\b", text)
 
 
+def test_the_console_shows_one_tree_of_many_processes(run, origin):
+    script = """curl -sS -o /dev/null $0/one; (curl -sS -o /dev/null $0/two; :)
+                printf '%s\\n' a b | xargs -P2 -I{} curl -sS -o /dev/null $0/{}; sh -c 'curl -sS -o /dev/null $0/deep; :' $0"""
+    result = console(run, origin, ["sh", "-c", script, origin.url], {"OTEL_INSTRUMENT_PROCESS_SPAN": "true"})
+    lines = result.stderr.decode().splitlines()
+    assert result.status == 0 and sum("trace" in line for line in lines) == 1, lines
+    assert lines[1].startswith("└─ ") and all(line.startswith("   ") for line in lines[2:]), lines
+    for path in ("/one", "/two", "/a", "/b", "/deep"):
+        assert sum(path in line for line in lines) == 1, lines
+
+
 def test_the_console_goes_to_each_program_s_own_stderr(run, origin):
     with Talk(run, origin, {"OTEL_TRACES_EXPORTER": "console"}).process as first:
         other = console(run, origin, [*CURL, origin.url + "/other"])

@@ -78,3 +78,22 @@ static inline void short_process(struct bench *bench, unsigned spans)
         worker_gone(bench->worker, add(bench, &ring, -1));
         ring_drop(&ring);
 }
+
+/* What the console printed into the pipe @fds until it was closed everywhere. */
+static inline const char *console_text(int fds[2])
+{
+        static char text[65536];
+
+        close(fds[1]);
+        ck_assert_int_eq(unit_read_all(fds[0], text, sizeof(text)), 0);
+        close(fds[0]);
+        return text;
+}
+
+static inline void console_bench(struct bench *bench, int fds[2])
+{
+        ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+        setting(&bench->settings, "OTEL_TRACES_EXPORTER", "console");
+        setting(&bench->settings, "OTEL_BSP_SCHEDULE_DELAY", "3600000");
+        bench_start(bench);
+}

@@ -50,6 +50,11 @@ static uint64_t accounted(const struct bench *bench)
         return sum;
 }
 
+static int open_null(void)
+{
+        return open("/dev/null", O_WRONLY | O_CLOEXEC);
+}
+
 static bool run_until_idle(struct bench *bench)
 {
         uint64_t until = clock_mono_ns() + DEADLINE_MS * 1000000ull;
@@ -102,6 +107,51 @@ static bool one_life(unsigned n)
         return n == 0;
 }
 
+/* Of the console: what hangs on an open span waits for that. */
+static bool one_print(unsigned n)
+{
+        struct bench bench = {.settings.count = 0};
+        struct ring parent = client_ring(64), child = client_ring(64);
+        struct source *living, *dead;
+        struct span open = client_span(), span = client_span();
+        int slot = ring_open_put(&parent, &open);
+
+        setting(&bench.settings, "OTEL_TRACES_EXPORTER", "console");
+        setting(&bench.settings, "OTEL_BSP_SCHEDULE_DELAY", "0");
+        bench_start(&bench);
+        memcpy(span.parent_id, open.context.span_id, sizeof(span.parent_id));
+        ck_assert_int_ge(ring_push(&child, &span, clock_mono_ns()), 0);
+        living = add(&bench, &parent, open_null());
+        dead = add(&bench, &child, open_null());
+        countdown = n;
+        worker_gone(bench.worker, dead);
+        while (worker_sources(bench.worker) > 1)
+                ARMED(worker_step(bench.worker));
+        ring_open_clear(&parent, slot);
+        ck_assert_int_ge(ring_push(&parent, &open, clock_mono_ns()), 0);
+        worker_gone(bench.worker, living);
+        ck_assert(run_until_idle(&bench));
+        ck_assert_uint_eq(accounted(&bench) + count(&bench, METER_PRINTED), 2);
+        ck_assert_uint_eq(worker_sources(bench.worker), 0);
+        n = countdown;
+        countdown = 0;
+        ring_drop(&parent);
+        ring_drop(&child);
+        bench_done(&bench);
+        return n == 0;
+}
+
+START_TEST(test_printer_print_when_memory_is_out)
+{
+        unsigned n = 1;
+
+        while (one_print(n))
+                n++;
+        ck_assert_uint_gt(n, 10); /* it was reached at all */
+        ck_assert_uint_lt(n, 1000);
+}
+END_TEST
+
 START_TEST(test_worker_step_when_memory_is_out)
 {
         unsigned n = 1;
@@ -113,4 +163,4 @@ START_TEST(test_worker_step_when_memory_is_out)
 }
 END_TEST
 
-UNIT_MAIN("worker: memory", test_worker_step_when_memory_is_out)
+UNIT_MAIN("worker: memory", test_worker_step_when_memory_is_out, test_printer_print_when_memory_is_out)

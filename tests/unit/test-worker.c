@@ -240,25 +240,6 @@ static void push_ended(struct ring *ring, int64_t pid, int number)
         ck_assert_int_ge(ring_push(ring, &span, now), 0);
 }
 
-/* What the console printed into the pipe @fds until it was closed everywhere. */
-static const char *console_text(int fds[2])
-{
-        static char text[65536];
-
-        close(fds[1]);
-        ck_assert_int_eq(unit_read_all(fds[0], text, sizeof(text)), 0);
-        close(fds[0]);
-        return text;
-}
-
-static void console_bench(struct bench *bench, int fds[2])
-{
-        ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
-        setting(&bench->settings, "OTEL_TRACES_EXPORTER", "console");
-        setting(&bench->settings, "OTEL_BSP_SCHEDULE_DELAY", "3600000");
-        bench_start(bench);
-}
-
 /* The parent's word lies in a ring that nobody would look at for an hour. */
 START_TEST(test_worker_gone_when_parent_knows_the_signal)
 {
