@@ -30,17 +30,22 @@ struct slab_chunk_set {
         _Atomic uint64_t words[SLAB_CHUNKS_MAX / 64];
 };
 
-struct slab {
-        LARGE_TABLE uint32_t object_size; /* bytes, multiple of 64 */
-        uint32_t chunks_max;              /* cap */
-        uint32_t shift;                   /* a chunk has 1 << shift objects */
-        uint32_t kept;                    /* the first chunks, which never go back */
-        uint64_t all;                     /* a bit for each object of a chunk */
-        struct slab_chunk *chunks;
+/* What changes, its chunks behind it. In most processes most slabs stay empty: then it is never touched. */
+struct slab_state {
         _Atomic uint32_t made;         /* chunks mapped so far */
         _Atomic int32_t resting_count; /* may be behind */
         struct slab_chunk_set some;    /* may have a free object */
         struct slab_chunk_set resting; /* beyond the kept ones: have memory and no object in use */
+};
+
+/* Never written, but for the dynamic linker: it sets the pointer, so all slabs lie in a page of the start. */
+struct slab {
+        struct slab_state *state;
+        uint64_t all;         /* a bit for each object of a chunk */
+        uint32_t object_size; /* bytes, multiple of 64 */
+        uint16_t chunks_max;  /* cap */
+        uint16_t kept;        /* the first chunks, which never go back */
+        uint32_t shift;       /* a chunk has 1 << shift objects */
 };
 
 #define SLAB_SIZE(size)       (((size) + 63u) & ~63u)
@@ -51,17 +56,20 @@ struct slab {
  * @per at a time: a power of two, at most 64.
  */
 #define SLAB_DEFINE(storage, name, size, per, max)                                           \
-        static LARGE_TABLE struct slab_chunk name##_chunks[SLAB_CHUNKS(per, max)];           \
+        static LARGE_TABLE struct {                                                          \
+                struct slab_state state;                                                     \
+                struct slab_chunk chunks[SLAB_CHUNKS(per, max)];                             \
+        } name##_state;                                                                      \
         _Static_assert((per) <= 64 && ((per) & ((per)-1)) == 0, "a word says what is used"); \
         _Static_assert((max) % (per) == 0, "chunks are whole");                              \
         _Static_assert(SLAB_CHUNKS(per, max) <= SLAB_CHUNKS_MAX, "too many chunks");         \
-        storage struct slab name = {                                                         \
+        storage START_DATA struct slab name = {                                              \
+                .state = &name##_state.state,                                                \
+                .all = ~0ull >> (64 - (per)),                                                \
                 .object_size = SLAB_SIZE(size),                                              \
                 .chunks_max = SLAB_CHUNKS(per, max),                                         \
-                .shift = (uint32_t)__builtin_ctz(per),                                       \
                 .kept = SLAB_KEPT / (SLAB_SIZE(size) * (per)) + 1,                           \
-                .all = ~0ull >> (64 - (per)),                                                \
-                .chunks = name##_chunks,                                                     \
+                .shift = (uint32_t)__builtin_ctz(per),                                       \
         }
 
 /**
@@ -84,16 +92,22 @@ void *slab_alloc(struct slab *slab, uint32_t *ret_index);
  */
 void slab_free(struct slab *slab, uint32_t index);
 
+/* Context: signal. */
+static inline struct slab_chunk *slab_chunk(const struct slab *slab, uint32_t number)
+{
+        return (struct slab_chunk *)(slab->state + 1) + number;
+}
+
 /* Numbers of objects are below this. Context: signal. */
 static inline uint32_t slab_end(const struct slab *slab)
 {
-        return atomic_load_explicit(&slab->made, memory_order_acquire) << slab->shift;
+        return atomic_load_explicit(&slab->state->made, memory_order_acquire) << slab->shift;
 }
 
 /* Is the object of a number below the slab's end in use? Context: signal. */
 static inline bool slab_has(const struct slab *slab, uint32_t index)
 {
-        const struct slab_chunk *chunk = &slab->chunks[index >> slab->shift];
+        const struct slab_chunk *chunk = slab_chunk(slab, index >> slab->shift);
 
         return atomic_load_explicit(&chunk->used, memory_order_acquire) >>
                        (index & ((1u << slab->shift) - 1)) &
@@ -107,7 +121,7 @@ static inline bool slab_has(const struct slab *slab, uint32_t index)
  */
 static inline void *slab_at(const struct slab *slab, uint32_t index)
 {
-        const struct slab_chunk *chunk = &slab->chunks[index >> slab->shift];
+        const struct slab_chunk *chunk = slab_chunk(slab, index >> slab->shift);
 
         return atomic_load_explicit(&chunk->memory, memory_order_acquire) +
                (size_t)(index & ((1u << slab->shift) - 1)) * slab->object_size;

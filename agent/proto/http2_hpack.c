@@ -5,6 +5,7 @@
  * freed.
  */
 #include <nghttp2/nghttp2.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "agent/base/load.h"
@@ -141,10 +142,35 @@ __attribute__((noinline)) static ssize_t inflate(struct inflate_call *call, stru
         return n;
 }
 
+#define LATE_MARK 0x9d5e37c1u /* as in http2_late.py */
+
+extern __attribute__((visibility("hidden"))) _Atomic uint64_t late_begin[], late_end[]; /* http2_late.ld */
+
+/*
+ * The build leaves nghttp2's pointers as marked distances: else the dynamic linker would write their pages at
+ * the start of every process. Who comes while another makes the pointers makes the same ones.
+ */
+static void make_late_pointers(void)
+{
+        static _Atomic bool made;
+
+        if (LIKELY(atomic_load_explicit(&made, memory_order_acquire)))
+                return;
+        for (_Atomic uint64_t *word = late_begin; (uintptr_t)word < (uintptr_t)late_end; word++) {
+                uint64_t value = atomic_load_explicit(word, memory_order_relaxed);
+
+                if (value >> 32 == LATE_MARK)
+                        atomic_store_explicit(word, (uintptr_t)word + (uintptr_t)(int32_t)value,
+                                              memory_order_relaxed);
+        }
+        atomic_store_explicit(&made, true, memory_order_release);
+}
+
 bool http2_hpack_init(struct http2_memory *memory)
 {
         nghttp2_mem *functions = (nghttp2_mem *)memory->functions;
 
+        make_late_pointers();
         memory->used = 0;
         memset(memory->free_first, 0, sizeof(memory->free_first));
         *functions = (nghttp2_mem){memory, memory_alloc, memory_free, memory_calloc, memory_realloc};
