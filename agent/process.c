@@ -36,7 +36,7 @@ void process_watch_forks(void)
                 (void)sys_munmap(page, PAGE);
 }
 
-void process_notice_fork(void)
+static inline __attribute__((always_inline)) void notice_fork(void)
 {
         _Atomic uint32_t *page = atomic_load_explicit(&witness, memory_order_acquire);
 
@@ -44,9 +44,15 @@ void process_notice_fork(void)
                 process_after_fork();
 }
 
+void process_notice_fork(void)
+{
+        notice_fork();
+}
+
+/* At the end of every process: all in one place. */
 START_TEXT bool process_own_memory(void)
 {
-        process_notice_fork();
+        notice_fork();
         return sys_getpid() == own_pid;
 }
 

@@ -32,7 +32,7 @@ static const uint8_t hook_libraries[HOOK_ID_COUNT] = {
  * and reading libc's tables for all would be the largest part of our start.
  */
 static START_DATA unsigned object_count; /* 0: not yet walked */
-static START_DATA struct elf_object objects[LIMIT_REAL_OBJECTS];
+static START_TABLE struct elf_object objects[LIMIT_REAL_OBJECTS];
 
 struct walk {
         bool own_seen;

@@ -75,7 +75,7 @@ static void print_setting(FILE *out, const struct config_row *row)
 
         options_name(row, name);
         fprintf(out, "  --%s %s\n", name, operand(row));
-        print_wrapped(out, row->help);
+        print_wrapped(out, config_texts[row - config_rows].help);
         if (row->default_text[0])
                 fprintf(out, "%*s[%s, default %s]\n", INDENT, "", row->env, row->default_text);
         else

@@ -77,7 +77,7 @@ static const struct config_row *find_setting(const char *name)
 
         for (size_t i = 0; i < CONFIG_COUNT; i++) {
                 options_name(&config_rows[i], canonical);
-                if (strcmp(canonical, name) == 0 || strcmp(config_rows[i].field, name) == 0)
+                if (strcmp(canonical, name) == 0 || strcmp(config_texts[i].field, name) == 0)
                         return &config_rows[i];
         }
         return NULL;
@@ -147,7 +147,7 @@ static int parse_long(struct options *options, char **argv)
         }
         if (!equals && !argv[1]) {
                 (void)snprintf(options->error, sizeof(options->error), "--%s needs a value (%s)", name,
-                               row->help);
+                               config_texts[row - config_rows].help);
                 return -EINVAL;
         }
         options->values[row - config_rows] = equals ? equals + 1 : argv[1];

@@ -41,7 +41,7 @@ static const char *nearest_name(const struct config_row *row, const char *value)
         const char *best = NULL;
         size_t best_len = 0;
 
-        for (const struct config_name *n = row->names; n && n->name; n++) {
+        for (const struct config_name *n = config_names(row); n && n->name[0]; n++) {
                 size_t len = n->value == CONFIG_UNSUPPORTED ? 0 : common_prefix(n->name, value);
 
                 if (len > best_len) {
@@ -63,7 +63,8 @@ static void tell_option(const struct config_row *row, const char *value, const c
         if (near)
                 say_error("--%s " VALUE_SHOWN ": %.*s; did you mean %s?", name, value, why_len, why, near);
         else
-                say_error("--%s " VALUE_SHOWN ": %.*s (%s)", name, value, why_len, why, row->help);
+                say_error("--%s " VALUE_SHOWN ": %.*s (%s)", name, value, why_len, why,
+                          config_texts[row - config_rows].help);
 }
 
 static void on_bad_value(void *ctx, const struct config_row *row, const char *value, const char *why)

@@ -14,11 +14,13 @@
 /*
  * How the library lies in memory: a page fault costs a short command more than anything that we compute.
  * START_DATA: small, and written at the start of every process. LARGE_TABLE: never touched by most processes;
- * the build sorts data by alignment, so these stay out of the others' pages. START_TEXT: runs once, at the
- * start, the end, or the first call of a function.
+ * the build sorts data by alignment, so these stay out of the others' pages. START_TABLE: zero, and its first
+ * rows are written at the start: it lies right behind START_DATA. START_TEXT: runs once, at the start, the
+ * end, or the first call of a function.
  */
 #define START_DATA  __attribute__((section(".data.start")))
 #define LARGE_TABLE _Alignas(128)
+#define START_TABLE _Alignas(256)
 #define START_TEXT  __attribute__((cold))
 
 static inline uint32_t load_u32(const void *p)

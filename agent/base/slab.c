@@ -106,7 +106,7 @@ static inline void *take(struct slab *slab, uint32_t number, uint32_t *ret_index
 
 __attribute__((noinline)) static void *take_lowest(struct slab *slab, uint32_t *ret_index)
 {
-        uint32_t made = atomic_load_explicit(&slab->state->made, memory_order_acquire);
+        uint32_t made = atomic_load_explicit(&slab->made, memory_order_acquire);
         void *object;
 
         for (uint32_t first = 0; first < made; first += 64) {
@@ -125,7 +125,7 @@ __attribute__((noinline)) static void *take_lowest(struct slab *slab, uint32_t *
  * mapped. */
 static bool make_chunk(struct slab *slab)
 {
-        uint32_t number = atomic_load_explicit(&slab->state->made, memory_order_acquire);
+        uint32_t number = atomic_load_explicit(&slab->made, memory_order_acquire);
         unsigned char *memory = NULL, *fresh;
 
         if (number >= slab->chunks_max)
@@ -138,7 +138,7 @@ static bool make_chunk(struct slab *slab)
                         sys_munmap(fresh, chunk_len(slab));
         }
         (void)set_add(&slab->state->some, number);
-        (void)atomic_compare_exchange_strong(&slab->state->made, &number, number + 1);
+        (void)atomic_compare_exchange_strong(&slab->made, &number, number + 1);
         return true;
 }
 

@@ -32,20 +32,20 @@ struct slab_chunk_set {
 
 /* What changes, its chunks behind it. In most processes most slabs stay empty: then it is never touched. */
 struct slab_state {
-        _Atomic uint32_t made;         /* chunks mapped so far */
-        _Atomic int32_t resting_count; /* may be behind */
-        struct slab_chunk_set some;    /* may have a free object */
-        struct slab_chunk_set resting; /* beyond the kept ones: have memory and no object in use */
+        _Alignas(64) struct slab_chunk_set some; /* may have a free object */
+        struct slab_chunk_set resting;           /* beyond the kept ones: have memory and no object in use */
+        _Atomic int32_t resting_count;           /* may be behind */
 };
 
-/* Never written, but for the dynamic linker: it sets the pointer, so all slabs lie in a page of the start. */
+/* All slabs lie in a page of the start: the dynamic linker writes the pointer. */
 struct slab {
         struct slab_state *state;
-        uint64_t all;         /* a bit for each object of a chunk */
-        uint32_t object_size; /* bytes, multiple of 64 */
-        uint16_t chunks_max;  /* cap */
-        uint16_t kept;        /* the first chunks, which never go back */
-        uint32_t shift;       /* a chunk has 1 << shift objects */
+        uint64_t all;          /* a bit for each object of a chunk */
+        uint32_t object_size;  /* bytes, multiple of 64 */
+        uint16_t chunks_max;   /* cap */
+        uint16_t kept;         /* the first chunks, which never go back */
+        _Atomic uint32_t made; /* chunks mapped so far */
+        uint32_t shift;        /* a chunk has 1 << shift objects */
 };
 
 #define SLAB_SIZE(size)       (((size) + 63u) & ~63u)
@@ -101,7 +101,7 @@ static inline struct slab_chunk *slab_chunk(const struct slab *slab, uint32_t nu
 /* Numbers of objects are below this. Context: signal. */
 static inline uint32_t slab_end(const struct slab *slab)
 {
-        return atomic_load_explicit(&slab->state->made, memory_order_acquire) << slab->shift;
+        return atomic_load_explicit(&slab->made, memory_order_acquire) << slab->shift;
 }
 
 /* Is the object of a number below the slab's end in use? Context: signal. */

@@ -101,7 +101,7 @@ static START_TEXT bool read_string(const struct reading *r)
 
 static const struct config_name *find_name(const struct config_row *row, struct slice name)
 {
-        for (const struct config_name *n = row->names; n->name; n++)
+        for (const struct config_name *n = config_names(row); n->name[0]; n++)
                 if (slice_eq_nocase(slice_str(n->name), name))
                         return n;
         return NULL;

@@ -67,24 +67,37 @@ enum config_scope { CONFIG_HOST, CONFIG_PROCESS, CONFIG_EXPORT };
 
 /* A name of an enum list and what it stands for; 0 in an ENUMS list is the null object "none". */
 struct config_name {
-        const char *name;
+        char name[16];
         int value;
 };
 
-/* A row of config.def at run time: for --help, options, README, the relay's name. */
+/* A row of config.def at run time. Texts instead of pointers: nothing to relocate at the start. */
 struct config_row {
-        const char *field;
-        const char *env;
-        enum config_type type;
+        char env[46];
+        uint8_t type;  /* enum config_type */
+        uint8_t scope; /* enum config_scope */
+        uint8_t names; /* ENUM, ENUMS: which list */
+        char default_text[23];
         int64_t min;
-        const char *default_text;
-        enum config_scope scope;
+        size_t offset; /* of the member in struct config */
+};
+
+/* What only people read of it: options and --help. */
+struct config_text {
+        const char *field;
         const char *help;
-        const struct config_name *names; /* ENUM, ENUMS: ends with a NULL name */
-        size_t offset;                   /* of the member in struct config */
 };
 
 extern const struct config_row config_rows[CONFIG_COUNT];
+extern const struct config_text config_texts[CONFIG_COUNT];
+
+/**
+ * config_names() - what an ENUM or ENUMS setting accepts
+ *
+ * Context: signal.
+ * Return: a list that ends with an empty name; NULL for other types.
+ */
+const struct config_name *config_names(const struct config_row *row);
 
 /* Told of each unusable value. @row: the setting; @value: the user's text; @why: a short clause. */
 typedef void config_warn_fn(void *ctx, const struct config_row *row, const char *value, const char *why);

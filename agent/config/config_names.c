@@ -7,14 +7,14 @@ static const struct config_name names_traces_exporter[] = {
         {"otlp", EXPORTER_OTLP},
         {"console", EXPORTER_CONSOLE},
         {"none", EXPORTER_NONE},
-        {NULL, 0},
+        {"", 0},
 };
 
 static const struct config_name names_otlp_protocol[] = {
         {"http/protobuf", OTLP_HTTP_PROTOBUF},
         {"grpc", CONFIG_UNSUPPORTED},
         {"http/json", CONFIG_UNSUPPORTED},
-        {NULL, 0},
+        {"", 0},
 };
 
 /* The severities of the configuration schema with their steps, and the spellings common elsewhere. */
@@ -28,35 +28,55 @@ static const struct config_name names_log_level[] = {
         {"warn4", LOG_WARN},   {"info2", LOG_INFO},    {"info3", LOG_INFO},
         {"info4", LOG_INFO},   {"debug2", LOG_DEBUG},  {"debug3", LOG_DEBUG},
         {"debug4", LOG_DEBUG}, {"trace", LOG_DEBUG},   {"trace2", LOG_DEBUG},
-        {"trace3", LOG_DEBUG}, {"trace4", LOG_DEBUG},  {NULL, 0},
+        {"trace3", LOG_DEBUG}, {"trace4", LOG_DEBUG},  {"", 0},
 };
 
 static const struct config_name names_relay_mode[] = {
         {"auto", RELAY_AUTO},
         {"off", RELAY_OFF},
-        {NULL, 0},
+        {"", 0},
 };
 
 static const struct config_name names_existing_context[] = {
         {"respect", EXISTING_RESPECT},
-        {NULL, 0},
+        {"", 0},
 };
+
+enum {
+        LIST_none,
+        LIST_traces_exporter,
+        LIST_otlp_protocol,
+        LIST_log_level,
+        LIST_relay_mode,
+        LIST_existing_context
+};
+
+static const struct config_name *const lists[] = {
+        [LIST_traces_exporter] = names_traces_exporter,
+        [LIST_otlp_protocol] = names_otlp_protocol,
+        [LIST_log_level] = names_log_level,
+        [LIST_relay_mode] = names_relay_mode,
+        [LIST_existing_context] = names_existing_context,
+};
+
+const struct config_name *config_names(const struct config_row *row)
+{
+        return lists[row->names];
+}
 
 #define BOOL        .type = CONFIG_BOOL
 #define INT(least)  .type = CONFIG_INT, .min = (least)
 #define DURATION    .type = CONFIG_DURATION
 #define TIMEOUT     .type = CONFIG_TIMEOUT
 #define STRING      .type = CONFIG_STRING
-#define ENUM(list)  .type = CONFIG_ENUM, .names = names_##list
-#define ENUMS(list) .type = CONFIG_ENUMS, .names = names_##list
+#define ENUM(list)  .type = CONFIG_ENUM, .names = LIST_##list
+#define ENUMS(list) .type = CONFIG_ENUMS, .names = LIST_##list
 #define SETTING(field_, env_, type_, default_, scope_, help_) \
         [CONFIG_##field_] = {                                 \
-                .field = #field_,                             \
                 .env = env_,                                  \
                 type_,                                        \
                 .default_text = default_,                     \
                 .scope = CONFIG_##scope_,                     \
-                .help = help_,                                \
                 .offset = offsetof(struct config, field_),    \
         },
 

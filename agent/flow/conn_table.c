@@ -126,7 +126,7 @@ uint32_t conn_table_count(void)
         return atomic_load_explicit(&count, memory_order_relaxed);
 }
 
-void conn_table_each(void (*visit)(struct conn *conn))
+START_TEXT void conn_table_each(void (*visit)(struct conn *conn))
 {
         int top = conn_table_highest();
 

@@ -90,7 +90,7 @@ void tls_free(struct tls *tls)
         slab_free(&slab, tls->index);
 }
 
-void tls_last_words(void)
+START_TEXT void tls_last_words(void)
 {
         uint32_t end = slab_end(&slab);
 

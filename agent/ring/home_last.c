@@ -12,7 +12,7 @@
 
 #define LOOK_NS 50000000ull /* while waiting: does the relay still live? */
 
-bool home_last_wanted(void)
+START_TEXT bool home_last_wanted(void)
 {
         return sys_getpid() == 1 && config_now.relay != RELAY_OFF &&
                config_now.traces_exporter != EXPORTER_NONE;

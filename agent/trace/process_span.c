@@ -26,7 +26,7 @@ static struct {
         bool from_environ; /* LD_PRELOAD loaded us, and not the system's own list */
         char path[PATH_MAX];
         size_t path_len;
-} own = {.shown = -1};
+} own;
 
 static bool loads_us(char *const *envp)
 {
@@ -138,6 +138,7 @@ static bool adopt(const char *text)
         if (process && memcmp(process->trace_id, own.context.trace_id, sizeof(process->trace_id)) == 0)
                 own.context.tracestate = process->tracestate;
         scope_process(&own.context, baggage, false);
+        own.shown = -1;
         atomic_store(&own.state, STATE_RUNS);
         return true;
 }

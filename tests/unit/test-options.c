@@ -49,7 +49,7 @@ START_TEST(test_parse_every_setting_under_both_names)
 
                 options_name(&config_rows[i], name);
                 (void)snprintf(canonical, sizeof(canonical), "--%s", name);
-                (void)snprintf(field, sizeof(field), "--%s", config_rows[i].field);
+                (void)snprintf(field, sizeof(field), "--%s", config_texts[i].field);
                 ck_assert_int_eq(parse(ARGV(canonical, value, "c")), 0);
                 ck_assert_msg(options.values[i] && strcmp(options.values[i], value) == 0, "%s", canonical);
                 ck_assert_int_eq(parse(ARGV(field, value, "c")), 0);
