@@ -6,17 +6,17 @@
 #include "agent/config/config.h"
 
 /* What we keep: a name up to and with "=", or a prefix of names. */
-static const char *const kept[] = {"OTEL_",
-                                   "TRACEPARENT=",
-                                   "TRACESTATE=",
-                                   "BAGGAGE=",
-                                   "HTTP_TRACEPARENT=", /* CGI: the request's header fields */
-                                   "HTTP_TRACESTATE=",
-                                   "HTTP_BAGGAGE=",
-                                   "GATEWAY_INTERFACE=",
-                                   "REQUEST_METHOD=",
-                                   "LISTEN_FDS=", /* socket activation: connections passed to us */
-                                   "LISTEN_PID="};
+static const char kept[][20] = {"OTEL_",
+                                "TRACEPARENT=",
+                                "TRACESTATE=",
+                                "BAGGAGE=",
+                                "HTTP_TRACEPARENT=", /* CGI: the request's header fields */
+                                "HTTP_TRACESTATE=",
+                                "HTTP_BAGGAGE=",
+                                "GATEWAY_INTERFACE=",
+                                "REQUEST_METHOD=",
+                                "LISTEN_FDS=", /* socket activation: connections passed to us */
+                                "LISTEN_PID="};
 
 static bool is_kept(const char *string)
 {

@@ -8,7 +8,6 @@
 #include <time.h>
 
 #include "agent/base/load.h"
-#include "agent/base/slice.h"
 #include "agent/base/start_memory.h"
 #include "agent/base/sys.h"
 #include "agent/ring/home.h"
@@ -22,7 +21,7 @@ START_DATA struct home_place home_place;
  * config_env. Those that decide where it connects to and whom it trusts come first, and make two relays of
  * what would be one. libcurl takes http_proxy in small letters only.
  */
-static const char *const kept[] = {
+static const char kept[][16] = {
         "http_proxy",    "https_proxy",  "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
         "SSL_CERT_FILE", "SSL_CERT_DIR", "PATH",        "HOME",      "TZ",        "LANG",
 };
@@ -32,25 +31,36 @@ static const char *const kept[] = {
 
 _Static_assert(ARRAY_LEN(kept) <= 32, "a bit each");
 
+/* Most names differ in their first byte: nothing is measured or called for those. */
+static bool is_named(const char *string, const char *name)
+{
+        size_t len;
+
+        if (LIKELY(*string != *name))
+                return false;
+        len = strlen(name);
+        return strncmp(string, name, len) == 0 && string[len] == '=';
+}
+
 /* Return: its row in kept[], or how many there are. */
-static size_t kept_row(struct slice name)
+static START_TEXT size_t kept_row(const char *string)
 {
         size_t row = 0;
 
-        while (row < ARRAY_LEN(kept) && !slice_eq(name, slice_str(kept[row])))
+        while (row < ARRAY_LEN(kept) && !is_named(string, kept[row]))
                 row++;
         return row;
 }
 
 /* The first of two equal names counts, as in getenv. */
-static void keep_value(struct slice string, struct slice name, char *text, size_t size)
+static START_TEXT void keep_value(const char *string, const char *name, char *text, size_t size)
 {
-        size_t len = MIN(string.len - MIN(string.len, name.len), size - 1);
-
-        if (*text || !slice_starts(string, name))
+        if (*text || !is_named(string, name))
                 return;
-        memcpy(text, string.p + name.len, len);
-        text[len] = '\0';
+        string += strlen(name) + 1;
+        size = MIN(strlen(string), size - 1);
+        memcpy(text, string, size);
+        text[size] = '\0';
 }
 
 /* Return: bytes; they are also put to @to unless that is NULL. */
@@ -60,16 +70,17 @@ static START_TEXT size_t gather(char *const *environ_now, char *to)
         size_t len = 0;
 
         for (char *const *entry = environ_now; entry && *entry; entry++) {
-                struct slice string = slice_str(*entry);
-                size_t row = kept_row(slice_to(string, slice_find(string, '=')));
+                size_t row = kept_row(*entry), string_len;
 
-                if (row == ARRAY_LEN(kept) || seen >> row & 1 ||
-                    (row >= KEPT_IDENTITY && string.len >= KEPT_OTHER) || string.len >= ENVIRONMENT_MAX - len)
+                if (row == ARRAY_LEN(kept) || seen >> row & 1)
+                        continue;
+                string_len = strlen(*entry);
+                if ((row >= KEPT_IDENTITY && string_len >= KEPT_OTHER) || string_len >= ENVIRONMENT_MAX - len)
                         continue;
                 seen |= 1u << row;
                 if (to)
-                        memcpy(to + len, string.p, string.len + 1);
-                len += string.len + 1;
+                        memcpy(to + len, *entry, string_len + 1);
+                len += string_len + 1;
         }
         return len;
 }
@@ -79,9 +90,8 @@ static START_TEXT void keep_environment(char *const *environ_now)
         size_t len = gather(environ_now, NULL);
 
         for (char *const *entry = environ_now; entry && *entry; entry++) {
-                keep_value(slice_str(*entry), SLICE("TERM="), home_place.term, sizeof(home_place.term));
-                keep_value(slice_str(*entry), SLICE("NO_COLOR="), home_place.no_color,
-                           sizeof(home_place.no_color));
+                keep_value(*entry, "TERM", home_place.term, sizeof(home_place.term));
+                keep_value(*entry, "NO_COLOR", home_place.no_color, sizeof(home_place.no_color));
         }
         home_place.environment = start_memory(len);
         home_place.environment_len = home_place.environment ? gather(environ_now, home_place.environment) : 0;
@@ -93,12 +103,9 @@ uint64_t home_place_hash(uint64_t seed)
         const char *end = home_place.environment + home_place.environment_len;
 
         for (size_t row = 0; row < KEPT_IDENTITY; row++)
-                for (const char *at = home_place.environment; at < end; at += strlen(at) + 1) {
-                        struct slice string = slice_str(at);
-
-                        if (slice_eq(slice_to(string, slice_find(string, '=')), slice_str(kept[row])))
-                                seed = hash_bytes(string.p, string.len + 1, seed);
-                }
+                for (const char *at = home_place.environment; at < end; at += strlen(at) + 1)
+                        if (is_named(at, kept[row]))
+                                seed = hash_bytes(at, strlen(at) + 1, seed);
         return seed;
 }
 
