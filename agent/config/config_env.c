@@ -18,7 +18,7 @@ static const char kept[][20] = {"OTEL_",
                                 "LISTEN_FDS=", /* socket activation: connections passed to us */
                                 "LISTEN_PID="};
 
-static bool is_kept(const char *string)
+static START_TEXT bool is_kept(const char *string)
 {
         for (size_t i = 0; i < ARRAY_LEN(kept); i++)
                 if (*string == *kept[i] && strncmp(string, kept[i], strlen(kept[i])) == 0)

@@ -32,7 +32,7 @@ static const char kept[][16] = {
 _Static_assert(ARRAY_LEN(kept) <= 32, "a bit each");
 
 /* Most names differ in their first byte: nothing is measured or called for those. */
-static bool is_named(const char *string, const char *name)
+static START_TEXT bool is_named(const char *string, const char *name)
 {
         size_t len;
 

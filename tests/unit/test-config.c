@@ -189,7 +189,10 @@ END_TEST
 
 START_TEST(test_config_load_when_log_level_is_any_known)
 {
-        static const struct config_name levels[] = {
+        static const struct {
+                const char *name;
+                int value;
+        } levels[] = {
                 {"none", LOG_NONE},   {"off", LOG_NONE},     {"FATAL", LOG_ERROR},  {"fatal4", LOG_ERROR},
                 {"error", LOG_ERROR}, {"warn", LOG_WARN},    {"Warning", LOG_WARN}, {"info", LOG_INFO},
                 {"info3", LOG_INFO},  {"debug", LOG_DEBUG},  {"trace", LOG_DEBUG},  {"verbose", LOG_DEBUG},
