@@ -38,11 +38,11 @@ def read_sections(elf):
 
 
 def make_late(elf):
+    sections = read_sections(elf)
     machine = struct.unpack_from('<H', elf, 18)[0]
     if machine not in KINDS:
         sys.exit(f'http2_late: machine {machine} has no row here')
     pointer, distance = KINDS[machine]
-    sections = read_sections(elf)
     index = next((i for i, section in enumerate(sections) if section.name == SECTION), None)
     if index is None or not sections[index].size:
         sys.exit('http2_late: nghttp2 keeps its tables elsewhere: see http2_late.ld')
