@@ -62,7 +62,7 @@ struct thread_state {
         struct thread_send sends[THREAD_SENDS]; /* what is nested deeper is not remembered */
         struct tls_call *tls; /* the innermost call into a TLS library (agent/flow/tls.h); NULL = none */
         uint32_t tid, tid_generation; /* of the kernel, in which process_generation; 0 = not asked */
-        uint64_t forks_with; /* shared requests (agent/flow/handoff.h) that await the child it is forking */
+        uint64_t forks_at; /* turn (agent/flow/handoff.c) of the fork that it is in; 0 = none with one */
 };
 
 extern __thread struct thread_state thread_state

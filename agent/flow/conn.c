@@ -349,7 +349,7 @@ void conn_last_words(struct conn *conn)
         struct exchange_outcome outcome = outcome_now(conn);
 
         if (conn->generation != process_generation) {
-                handoff_leave_inherited(conn);
+                handoff_leave_inherited(conn, false);
                 return;
         }
         if (conn_phase(conn) == CONN_OPEN)
@@ -417,7 +417,7 @@ void conn_unref(struct conn *conn)
         if (atomic_fetch_sub_explicit(&conn->refs, 1, memory_order_acq_rel) != 1)
                 return;
         if (conn->generation != process_generation) {
-                handoff_leave_inherited(conn);
+                handoff_leave_inherited(conn, true);
         } else if (!conn_finish(conn)) {
                 handoff_keep(conn);
                 return;

@@ -1,29 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/flow/handoff.h"
 
+#include <sys/syscall.h>
+#include <time.h>
+
 #include "agent/base/clock.h"
+#include "agent/base/sys.h"
 #include "agent/config/config.h"
 #include "agent/flow/handoff_table.h"
 #include "agent/flow/to_span.h"
 #include "agent/process.h"
 
-/* Where the request of a slot is in this process. Checked against the request's own name. */
+/*
+ * Where the request of a slot is in this process. Other threads use the place for the next request at any
+ * time: what is found there is checked against the request's own name.
+ */
 struct place {
-        _Atomic uint64_t name;
+        _Atomic uint64_t name; /* HANDOFF_NONE: over */
         struct conn *_Atomic conn;
         _Atomic uint32_t serial;
+        _Atomic uint64_t turn; /* when it was shared, as forks count; NOT_YET: a fork may not have seen it */
 };
+
+#define NOT_YET       UINT64_MAX
+#define SHARE_WAIT_NS 10000000ull /* forks of other threads hold what they share as long as one fork takes \
+                                   */
+#define PAUSE_NS 50000
 
 /* Read at every fork and end: on pages that are there already. */
 START_DATA _Atomic uint64_t handoff_held, handoff_left;
 
 static struct place places[HANDOFF_SLOTS];
+static _Atomic uint64_t turns;
+
+static struct place *place_of(uint64_t bits)
+{
+        return &places[__builtin_ctzll(bits)];
+}
 
 static void let_go(uint64_t name)
 {
         uint64_t bit = 1ull << handoff_slot(name);
 
-        if (atomic_load(&places[handoff_slot(name)].name) != name)
+        if (!atomic_compare_exchange_strong(&places[handoff_slot(name)].name, &name, HANDOFF_NONE))
                 return;
         atomic_fetch_and(&handoff_left, ~bit);
         atomic_fetch_and(&handoff_held, ~bit);
@@ -39,17 +58,40 @@ static bool enter(struct conn *conn)
 
 /* --- fork --- */
 
-/* Another process claimed what its place was for, and this one has not seen that yet. */
-static bool is_vacant(uint64_t name)
+/* The same for a connection that another thread's fork may be sharing: that is over before this one forks. */
+static bool enter_patiently(struct conn *conn)
 {
-        if (!(atomic_load(&handoff_held) >> handoff_slot(name) & 1))
-                return true;
-        (void)handoff_table_claim(name);
-        return false;
+        const struct timespec pause = {0, PAUSE_NS};
+        uint64_t end = 0;
+
+        while (!enter(conn)) {
+                if (atomic_load(&conn->out.busy) % DIRECTION_STATES == DIRECTION_IN_CALL ||
+                    (end && clock_mono_ns() > end))
+                        return false;
+                if (!end)
+                        end = clock_mono_ns() + SHARE_WAIT_NS;
+                (void)sys_call(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0);
+        }
+        return true;
+}
+
+/* A name whose place is free in this process: another one may have claimed what that is for, which has not
+ * been seen here yet. */
+static uint64_t new_name(void)
+{
+        uint64_t avoid = 0, name;
+
+        while ((name = handoff_table_add(avoid | atomic_load(&handoff_held))) != HANDOFF_NONE &&
+               atomic_load(&handoff_held) >> handoff_slot(name) & 1) {
+                (void)handoff_table_claim(name);
+                avoid |= 1ull << handoff_slot(name);
+        }
+        return name;
 }
 
 static void share(struct conn *conn, struct exchange *exchange, bool begun)
 {
+        struct place *place;
         uint64_t name;
 
         if (exchange->done || !exchange->head_done)
@@ -58,15 +100,18 @@ static void share(struct conn *conn, struct exchange *exchange, bool begun)
         conn->was_shared = true;
         if (begun || exchange->handoff || !exchange->traced)
                 return;
-        name = handoff_table_add(atomic_load(&handoff_held));
-        if (name == HANDOFF_NONE || !is_vacant(name))
+        name = new_name();
+        if (name == HANDOFF_NONE)
                 return;
         exchange->handoff = name;
         handoff_table_shown(name, atomic_load(&exchange->open_slot) >= 0 && config_now.relay != RELAY_OFF);
-        atomic_store(&places[handoff_slot(name)].name, name);
-        atomic_store(&places[handoff_slot(name)].conn, conn);
-        atomic_store(&places[handoff_slot(name)].serial, conn->serial);
+        place = &places[handoff_slot(name)];
+        atomic_store(&place->turn, NOT_YET);
+        atomic_store(&place->conn, conn);
+        atomic_store(&place->serial, conn->serial);
+        atomic_store(&place->name, name);
         atomic_fetch_or(&handoff_held, 1ull << handoff_slot(name));
+        atomic_store(&place->turn, atomic_fetch_add(&turns, 1) + 1);
 }
 
 static void share_conn(struct conn *conn)
@@ -75,8 +120,7 @@ static void share_conn(struct conn *conn)
 
         if (conn->role != CONN_SERVER || conn->generation != process_generation || !conn_queue_first(conn))
                 return;
-        /* Another thread's fork may be sharing it: that is over before this one forks. */
-        if (!enter(conn) && !direction_enter_settling(&conn->out, DIRECTION_SETTLING))
+        if (!enter_patiently(conn))
                 return;
         first = atomic_load(&conn->queue_head);
         tail = atomic_load(&conn->queue_tail);
@@ -90,38 +134,50 @@ static void share_conn(struct conn *conn)
 
 void handoff_before_fork(void)
 {
-        uint64_t bits;
+        uint64_t bits, turn;
 
         if (!handoff_any() && !cause_any())
                 return;
         handoff_look();
         handoff_look_at_left();
         conn_table_each(share_conn);
+        thread_state.forks_at = turn = atomic_load(&turns);
         bits = atomic_load(&handoff_held) & ~atomic_load(&handoff_left);
         if (bits)
                 atomic_store(&cause_look_again, handoff_look);
-        thread_state.forks_with = bits;
-        for (; bits; bits &= bits - 1)
-                handoff_table_expect(atomic_load(&places[__builtin_ctzll(bits)].name));
+        for (; bits; bits &= bits - 1) {
+                bool seen = atomic_load(&place_of(bits)->turn) <= turn;
+                uint64_t name = atomic_load(&place_of(bits)->name);
+
+                if (seen && name != HANDOFF_NONE)
+                        handoff_table_expect(name);
+        }
 }
 
 void handoff_after_fork(void)
 {
         /* Of what its parent left, the child has no descriptor. */
         uint64_t bits = atomic_load(&handoff_held) & ~atomic_load(&handoff_left);
-        uint64_t awaited = thread_state.forks_with;
+        uint64_t turn = thread_state.forks_at;
 
-        thread_state.forks_with = 0;
+        thread_state.forks_at = 0;
         atomic_store(&handoff_left, 0);
         atomic_store(&handoff_held, bits);
-        for (; bits; bits &= bits - 1)
+        for (; bits; bits &= bits - 1) {
+                const struct place *place = place_of(bits);
+                uint64_t name = atomic_load(&place->name);
+
                 /* Of a request that another thread shared meanwhile, another child is awaited. */
-                handoff_table_join(atomic_load(&places[__builtin_ctzll(bits)].name), awaited & bits & -bits);
+                if (name != HANDOFF_NONE)
+                        handoff_table_join(name, atomic_load(&place->turn) <= turn);
+                else /* another thread was about to */
+                        atomic_fetch_and(&handoff_held, ~(bits & -bits));
+        }
 }
 
 void handoff_after_fork_parent(void)
 {
-        thread_state.forks_with = 0;
+        thread_state.forks_at = 0;
 }
 
 /* --- who tells --- */
@@ -190,25 +246,33 @@ void handoff_keep(struct conn *conn)
         handoff_look_at_left();
 }
 
-void handoff_leave_inherited(struct conn *conn)
+/* Of one request of it. */
+static void leave(struct conn *conn, struct exchange *exchange)
+{
+        handoff_table_leave(exchange->handoff);
+        if (handoff_table_others(exchange->handoff) || !handoff_claim(exchange))
+                return;
+        atomic_store(&exchange->open_slot, OPEN_NONE); /* the parent's */
+        to_span_exchange(conn, exchange,
+                         &(struct exchange_outcome){.end_ns = clock_mono_ns(), .incomplete = true});
+        exchange->traced = false;
+}
+
+void handoff_leave_inherited(struct conn *conn, bool for_good)
 {
         uint32_t tail = atomic_load(&conn->queue_tail);
-        struct exchange_outcome outcome = {.incomplete = true};
 
         if (conn->role != CONN_SERVER || !handoff_any())
                 return;
         for (uint32_t at = atomic_load(&conn->queue_head); at != tail; at++) {
                 struct exchange *exchange = conn_queue_at(conn, at);
+                uint64_t name = exchange->handoff;
 
-                if (!exchange->handoff)
+                if (name == HANDOFF_NONE)
                         continue;
-                handoff_table_leave(exchange->handoff);
-                if (handoff_table_others(exchange->handoff) || !handoff_claim(exchange))
-                        continue;
-                atomic_store(&exchange->open_slot, OPEN_NONE); /* the parent's */
-                outcome.end_ns = clock_mono_ns();
-                to_span_exchange(conn, exchange, &outcome);
-                exchange->traced = false;
+                leave(conn, exchange);
+                if (for_good)
+                        let_go(name);
         }
 }
 
@@ -227,16 +291,17 @@ static struct exchange *find(struct conn *conn, uint64_t name)
         return NULL;
 }
 
-/* The request's connection with a reference and its responses' side, or NULL. */
-static struct conn *take(const struct place *place, struct exchange **ret_exchange)
+/* The connection of the request of that @name, with a reference and its responses' side; or NULL. */
+static struct conn *take(uint64_t name, struct exchange **ret_exchange)
 {
+        const struct place *place = &places[handoff_slot(name)];
         struct conn *conn = atomic_load(&place->conn);
 
         if (!conn || !conn_ref(conn))
                 return NULL;
         if (conn->serial == atomic_load(&place->serial) && conn->generation == process_generation &&
             enter(conn)) {
-                *ret_exchange = find(conn, atomic_load(&place->name));
+                *ret_exchange = find(conn, name);
                 if (*ret_exchange)
                         return conn;
                 direction_leave(&conn->out);
@@ -259,10 +324,10 @@ static void give_back(struct conn *conn)
 }
 
 /* It is over here: told, when it is ours and nobody's else. */
-static void end(const struct place *place)
+static void end(uint64_t name)
 {
         struct exchange *exchange;
-        struct conn *conn = take(place, &exchange);
+        struct conn *conn = take(name, &exchange);
 
         if (!conn)
                 return;
@@ -271,28 +336,52 @@ static void end(const struct place *place)
         give_back(conn);
 }
 
+/* Of its parent's connections, a child only forgets. */
+static bool is_inherited(uint64_t name)
+{
+        const struct conn *conn = atomic_load(&places[handoff_slot(name)].conn);
+
+        return conn && conn->generation != process_generation;
+}
+
 void handoff_look(void)
 {
         for (uint64_t bits = atomic_load(&handoff_held); bits; bits &= bits - 1) {
-                const struct place *place = &places[__builtin_ctzll(bits)];
+                uint64_t name = atomic_load(&place_of(bits)->name);
 
-                if (!handoff_table_open(atomic_load(&place->name)))
-                        end(place);
+                if (name == HANDOFF_NONE || handoff_table_open(name))
+                        continue;
+                if (is_inherited(name))
+                        let_go(name);
+                else
+                        end(name);
         }
+}
+
+/* The name of the first of @bits if that is left: the place may have another one's since they were read. */
+static uint64_t left_name(uint64_t bits)
+{
+        uint64_t name = atomic_load(&place_of(bits)->name);
+
+        return atomic_load(&handoff_left) & bits & -bits ? name : HANDOFF_NONE;
 }
 
 void handoff_look_at_left(void)
 {
         for (uint64_t bits = atomic_load(&handoff_left); bits; bits &= bits - 1) {
-                const struct place *place = &places[__builtin_ctzll(bits)];
+                uint64_t name = left_name(bits);
 
-                if (!handoff_table_others(atomic_load(&place->name)))
-                        end(place);
+                if (name != HANDOFF_NONE && !handoff_table_others(name))
+                        end(name);
         }
 }
 
 void handoff_last_words(void)
 {
-        for (uint64_t bits = atomic_load(&handoff_left); bits; bits &= bits - 1)
-                end(&places[__builtin_ctzll(bits)]);
+        for (uint64_t bits = atomic_load(&handoff_left); bits; bits &= bits - 1) {
+                uint64_t name = left_name(bits);
+
+                if (name != HANDOFF_NONE)
+                        end(name);
+        }
 }

@@ -76,5 +76,5 @@ bool handoff_alone(const struct exchange *exchange);
 /* The connection, closed here, is kept with what handoff_ends() left. */
 void handoff_keep(struct conn *conn);
 
-/* A child lets go of its parent's connection. Context: signal. */
-void handoff_leave_inherited(struct conn *conn);
+/* A child lets go of its parent's connection; @for_good: it cannot come back to it. Context: signal. */
+void handoff_leave_inherited(struct conn *conn, bool for_good);

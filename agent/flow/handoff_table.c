@@ -11,21 +11,25 @@
 #include "agent/base/clock.h"
 #include "agent/base/sys.h"
 
-#define HOLDERS   9
+#define HOLDERS   12
 #define OPEN      1ull          /* of a slot's word; above it the serial */
 #define JOIN_NS   1000000000ull /* a child that has not joined by then was never born */
 #define NAME_BITS 8             /* of a name: slot + 1; above it the serial */
 
+/*
+ * What stands below the word is marked with the low half of the serial that it was written for: who comes too
+ * late does not touch what its slot is used for now.
+ */
 struct slot {
         _Atomic uint64_t word;
         _Atomic uint64_t forked_ns;        /* CLOCK_MONOTONIC of the latest fork */
-        _Atomic uint32_t expected;         /* children that did not join yet */
         _Atomic uint32_t owner;            /* who read the request ... */
         _Atomic uint32_t shown;            /* ... and is told of by others when killed */
-        _Atomic uint32_t holders[HOLDERS]; /* process ids, 0 = free */
+        _Atomic uint64_t expected;         /* marked: children that did not join yet */
+        _Atomic uint64_t holders[HOLDERS]; /* marked: process ids, 0 = free */
 };
 
-_Static_assert(HANDOFF_SLOTS * sizeof(struct slot) <= 4096, "one page");
+_Static_assert(sizeof(struct slot) == 128, "none has a part of another one's cache line");
 _Static_assert(HANDOFF_SLOTS < 1 << NAME_BITS, "a slot fits into a name");
 
 static struct slot *_Atomic table;
@@ -50,9 +54,25 @@ static struct slot *slot_of(uint64_t name)
         return &atomic_load_explicit(&table, memory_order_acquire)[handoff_slot(name)];
 }
 
+static uint64_t serial_of(uint64_t name)
+{
+        return name >> NAME_BITS;
+}
+
 static uint64_t open_word_of(uint64_t name)
 {
-        return (name >> NAME_BITS) << 1 | OPEN;
+        return serial_of(name) << 1 | OPEN;
+}
+
+static uint64_t marked(uint64_t serial, uint32_t value)
+{
+        return serial << 32 | value;
+}
+
+/* Return: 0 when it was written for another serial. */
+static uint32_t value_of(uint64_t word, uint64_t serial)
+{
+        return word >> 32 == (uint32_t)serial ? (uint32_t)word : 0;
 }
 
 static uint32_t parent_now(void)
@@ -72,12 +92,13 @@ static bool lives(uint32_t pid)
 }
 
 /* Does anybody but @self (0: anybody) hold it? */
-static bool is_held(struct slot *slot, uint32_t self)
+static bool is_held(struct slot *slot, uint64_t serial, uint32_t self)
 {
-        if (atomic_load(&slot->expected) && clock_mono_ns() - atomic_load(&slot->forked_ns) < JOIN_NS)
+        if (value_of(atomic_load(&slot->expected), serial) &&
+            clock_mono_ns() - atomic_load(&slot->forked_ns) < JOIN_NS)
                 return true;
         for (unsigned i = 0; i < HOLDERS; i++) {
-                uint32_t pid = atomic_load(&slot->holders[i]);
+                uint32_t pid = value_of(atomic_load(&slot->holders[i]), serial);
 
                 if (pid && pid != self && lives(pid))
                         return true;
@@ -86,30 +107,41 @@ static bool is_held(struct slot *slot, uint32_t self)
 }
 
 /* Return: false without room. */
-static bool hold(struct slot *slot)
+static bool hold(struct slot *slot, uint64_t serial)
 {
         for (unsigned i = 0; i < HOLDERS; i++) {
-                uint32_t pid = atomic_load(&slot->holders[i]);
+                uint64_t holder = atomic_load(&slot->holders[i]);
+                uint32_t pid = value_of(holder, serial);
 
                 if ((!pid || !lives(pid)) &&
-                    atomic_compare_exchange_strong(&slot->holders[i], &pid, (uint32_t)sys_getpid()))
+                    atomic_compare_exchange_strong(&slot->holders[i], &holder,
+                                                   marked(serial, (uint32_t)sys_getpid())))
                         return true;
         }
         return false;
 }
 
+static void let_go(struct slot *slot, uint64_t serial)
+{
+        for (unsigned i = 0; i < HOLDERS; i++) {
+                uint64_t own = marked(serial, (uint32_t)sys_getpid());
+
+                (void)atomic_compare_exchange_strong(&slot->holders[i], &own, 0);
+        }
+}
+
+/* Held before it is open: nobody may take it for a dead process's meanwhile. */
 static bool take(struct slot *slot, uint64_t word)
 {
-        uint64_t next = ((word >> 1) + 1) << 1 | OPEN;
+        uint64_t serial = (word >> 1) + 1;
 
-        if (!atomic_compare_exchange_strong(&slot->word, &word, next))
+        (void)hold(slot, serial);
+        if (!atomic_compare_exchange_strong(&slot->word, &word, serial << 1 | OPEN)) {
+                let_go(slot, serial);
                 return false;
-        atomic_store(&slot->expected, 0);
-        for (unsigned i = 0; i < HOLDERS; i++)
-                atomic_store(&slot->holders[i], 0);
+        }
         atomic_store(&slot->owner, (uint32_t)sys_getpid());
         atomic_store(&slot->shown, 0);
-        (void)hold(slot);
         return true;
 }
 
@@ -130,7 +162,7 @@ uint64_t handoff_table_add(uint64_t avoid)
                 if (avoid >> i % HANDOFF_SLOTS & 1)
                         continue;
                 if (word & OPEN &&
-                    (i < HANDOFF_SLOTS || is_held(slot, 0) || lives(atomic_load(&slot->owner))))
+                    (i < HANDOFF_SLOTS || is_held(slot, word >> 1, 0) || lives(atomic_load(&slot->owner))))
                         continue;
                 if (take(slot, word))
                         return name_of(slot, i % HANDOFF_SLOTS);
@@ -143,41 +175,44 @@ void handoff_table_shown(uint64_t name, bool shown)
         atomic_store(&slot_of(name)->shown, shown);
 }
 
+/* One more that is expected, or one less. */
+static void expect(struct slot *slot, uint64_t serial, bool more)
+{
+        uint64_t seen = atomic_load(&slot->expected);
+        uint32_t count;
+
+        do {
+                count = value_of(seen, serial);
+                if (!more && !count)
+                        return;
+        } while (!atomic_compare_exchange_weak(&slot->expected, &seen,
+                                               marked(serial, more ? count + 1 : count - 1)));
+}
+
 void handoff_table_expect(uint64_t name)
 {
+        if (!handoff_table_open(name))
+                return;
         atomic_store(&slot_of(name)->forked_ns, clock_mono_ns());
-        atomic_fetch_add(&slot_of(name)->expected, 1);
+        expect(slot_of(name), serial_of(name), true);
 }
 
 void handoff_table_join(uint64_t name, bool awaited)
 {
-        struct slot *slot = slot_of(name);
-        uint32_t expected = atomic_load(&slot->expected);
-
         parent = parent_now();
-        if (!handoff_table_open(name))
-                return;
         /* Without room it stays awaited, as long as that is waited for. */
-        if (!hold(slot) || !awaited)
-                return;
-        while (expected && !atomic_compare_exchange_weak(&slot->expected, &expected, expected - 1))
-                ;
+        if (handoff_table_open(name) && hold(slot_of(name), serial_of(name)) && awaited)
+                expect(slot_of(name), serial_of(name), false);
 }
 
 void handoff_table_leave(uint64_t name)
 {
-        struct slot *slot = slot_of(name);
-
-        for (unsigned i = 0; i < HOLDERS && handoff_table_open(name); i++) {
-                uint32_t own = (uint32_t)sys_getpid();
-
-                (void)atomic_compare_exchange_strong(&slot->holders[i], &own, 0);
-        }
+        let_go(slot_of(name), serial_of(name));
 }
 
 bool handoff_table_others(uint64_t name)
 {
-        return handoff_table_open(name) && is_held(slot_of(name), (uint32_t)sys_getpid());
+        return handoff_table_open(name) && is_held(slot_of(name), serial_of(name), (uint32_t)sys_getpid());
 }
 
 bool handoff_table_open(uint64_t name)

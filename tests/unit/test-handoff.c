@@ -117,6 +117,20 @@ static void say_last_words(void)
         conn_table_each(conn_last_words);
 }
 
+static void close_and_forget(void)
+{
+        tap_net_close(FD);
+        if (handoff_any())
+                _exit(100);
+}
+
+static void see_it_answered(void)
+{
+        handoff_look();
+        if (handoff_any())
+                _exit(100);
+}
+
 static void close_it(void)
 {
         tap_net_close(FD);
@@ -165,6 +179,23 @@ START_TEST(test_unrelated_child_lives_on)
                 expect_nothing_left();
                 ck_assert_uint_eq(told_count, 0);
         }
+}
+END_TEST
+
+/* Nothing is left of it in a child that has no more to do with it, and goes on. */
+START_TEST(test_child_forgets)
+{
+        struct child closing, seeing;
+
+        accept_now();
+        host_gets_text(get);
+        seeing = fork_for(see_it_answered);
+        closing = fork_for(close_and_forget); /* has the other one's cue as well */
+        ck_assert_uint_eq(told_on_cue(closing), 0);
+        host_puts(ok);
+        ck_assert_uint_eq(told_on_cue(seeing), 0);
+        close_expecting(1);
+        expect_nothing_left();
 }
 END_TEST
 
@@ -525,7 +556,7 @@ START_TEST(test_slots_that_others_let_go_of)
 END_TEST
 
 UNIT_MAIN_WITH("handoff", handoff_setup, test_unrelated_child_is_gone, test_unrelated_child_lives_on,
-               test_parent_answers_while_child_lives, test_fork_that_failed,
+               test_child_forgets, test_parent_answers_while_child_lives, test_fork_that_failed,
                test_killed_child_takes_nothing_with_it, test_child_answers_after_the_parent_closed,
                test_parent_goes_on_with_the_connection, test_child_answers_after_exec_failed,
                test_grandchild_answers, test_parent_ends_first, test_what_a_killed_server_showed,
