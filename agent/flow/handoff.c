@@ -8,6 +8,7 @@
 #include "agent/base/sys.h"
 #include "agent/config/config.h"
 #include "agent/flow/handoff_table.h"
+#include "agent/flow/tls.h"
 #include "agent/flow/to_span.h"
 #include "agent/process.h"
 
@@ -141,6 +142,7 @@ void handoff_before_fork(void)
         handoff_look();
         handoff_look_at_left();
         conn_table_each(share_conn);
+        tls_each(share_conn);
         thread_state.forks_at = turn = atomic_load(&turns);
         bits = atomic_load(&handoff_held) & ~atomic_load(&handoff_left);
         if (bits)

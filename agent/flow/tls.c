@@ -90,16 +90,39 @@ void tls_free(struct tls *tls)
         slab_free(&slab, tls->index);
 }
 
-START_TEXT void tls_last_words(void)
+/* The next object with a connection, from number *@at on, and a reference to that; NULL: no more. */
+static START_TEXT struct tls *next(uint32_t *at, struct conn **ret_conn)
 {
-        uint32_t end = slab_end(&slab);
-
-        for (uint32_t i = 0; i < end; i++) {
-                struct tls *tls = slab_at(&slab, i);
+        while (*at < slab_end(&slab)) {
+                struct tls *tls = slab_at(&slab, (*at)++);
                 struct conn *conn = tls->conn;
 
                 if (!atomic_load_explicit(&tls->used, memory_order_acquire) || !conn || !conn_ref(conn))
                         continue;
+                *ret_conn = conn;
+                return tls;
+        }
+        return NULL;
+}
+
+void tls_each(void (*visit)(struct conn *conn))
+{
+        struct conn *conn;
+        uint32_t at = 0;
+
+        while (next(&at, &conn)) {
+                visit(conn);
+                conn_unref(conn);
+        }
+}
+
+START_TEXT void tls_last_words(void)
+{
+        struct conn *conn;
+        struct tls *tls;
+        uint32_t at = 0;
+
+        while ((tls = next(&at, &conn))) {
                 take_time_out(tls);
                 conn_last_words(conn);
                 conn_unref(conn);

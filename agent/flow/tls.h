@@ -65,6 +65,9 @@ void tls_free(struct tls *tls);
 /* The process ends: tell what is known. Context: hook. */
 void tls_last_words(void);
 
+/* @visit the plaintext connection of each object, with a reference held. Context: hook. */
+void tls_each(void (*visit)(struct conn *conn));
+
 /* The innermost call that this thread is really inside of, NULL: none. Context: signal. */
 struct tls_call *tls_call_now(void);
 

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from asking import Ask, Asker, ask_one, play
-from serving import Serving, app, site  # noqa: F401 (a fixture)
+from certificates import Authority
+from serving import Serving, app, script, site  # noqa: F401 (a fixture)
 from talk import wait_until
 from test_servers import FIRST, SECOND
 from traces import by_trace, check_trace, path_of
@@ -24,6 +25,11 @@ WAYS = {
     "/beside": (200, 200, 0),
     "/system": (200, 200, 0),
 }
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 def server(origin):
@@ -77,6 +83,22 @@ def test_the_connection_goes_on_after_a_program(run, site, origin, spans):
         seen = path_of(span) != "/printed"
         assert span.attributes.get("http.response.status_code") == (200 if seen else None)
         assert bool(span.attributes.get("otel.instrument.incomplete")) == (not seen)
+
+
+# path: the status that the client is told and that of the span (None: the end; no answer was seen)
+SECURE_WAYS = {"/child": 200, "/keep": 200, "/nobody": None, "/beside": 200, "/parent": 200}
+
+
+@pytest.mark.parametrize("path", SECURE_WAYS)
+def test_who_answers_over_tls(run, site, authority, spans, path):
+    answers = SECURE_WAYS[path]
+    with Serving(run, script(site, "secure_handoff.py", authority.cert, authority.key)) as serving:
+        with Asker(serving.port, authority.client()) as asker:
+            asker.send(asker.bytes_of(Ask("GET", path, context=FIRST)))
+            if answers:
+                assert asker.answer().status == answers
+        play(serving.port, [[Ask("GET", "/next", context=SECOND)]], tls=authority.client())
+    check_traces(spans(2), {FIRST.split("-")[1]: (path, answers, 0), SECOND.split("-")[1]: ("/next", 200, 0)})
 
 
 THREADS, CLIENTS, EACH = 8, 8, 60

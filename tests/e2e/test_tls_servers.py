@@ -21,19 +21,21 @@ def by_nginx(site, authority, more=""):
                        f"location /fail {{ return 500; }} {more}", tls=True)
 
 
-def by_apache(site, authority):
-    return apache(site, "event", f"SSLEngine on\nSSLCertificateFile {authority.cert}\nSSLCertificateKeyFile {authority.key}",
+def by_apache(site, authority, mpm="event"):
+    return apache(site, mpm, f"SSLEngine on\nSSLCertificateFile {authority.cert}\nSSLCertificateKeyFile {authority.key}",
                   modules=("socache_shmcb", "ssl"))
 
 
-def by_script(name):
-    return lambda site, authority: script(site, name, authority.cert, authority.key, site.files)
+def by_script(name, *more):
+    return lambda site, authority: script(site, name, authority.cert, authority.key, site.files, *more)
 
 
 SERVERS = {
     "nginx": by_nginx,
     "apache-event": by_apache,
+    "apache-prefork": lambda site, authority: by_apache(site, authority, "prefork"),
     "http.server": by_script("secure.py"),
+    "http.server-forking": by_script("secure.py", "fork"),
     "aiohttp": by_script("secure_asyncio.py"),
 }
 
