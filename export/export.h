@@ -72,6 +72,10 @@ void worker_flush(struct worker *worker);
 bool worker_idle(const struct worker *worker);
 unsigned worker_sources(const struct worker *worker);
 
+/* Until then, CLOCK_MONOTONIC ns, somebody who was never heard of may tell of what a dead process left; 0:
+ * there is no such thing. */
+uint64_t worker_awaits_until(const struct worker *worker);
+
 /* A console descriptor of some process that is still there, or -1; the source's. */
 int worker_tty(const struct worker *worker);
 

@@ -129,11 +129,18 @@ static void ending_given(void *ctx, void *owner, const struct span *span, bool i
         struct intake *intake = ctx;
         uint64_t lost = refine_lost(source->refine);
 
-        refine(source, intake, span, incomplete, span->end_ns);
+        if (span)
+                refine(source, intake, span, incomplete, span->end_ns);
         if (source->ended) /* and counted */
                 meter_add(intake->meter, METER_DROPPED_MEMORY, refine_lost(source->refine) - lost);
         if (--source->batch_refs == 0 && source->ended)
                 source_free(source);
+}
+
+/* One that another process may have told of. */
+static void shared_given(void *ctx, void *owner, const struct span *span)
+{
+        ending_given(ctx, owner, span, true);
 }
 
 void source_ended_by(struct intake *intake, const struct refine_notice *notice)
@@ -141,9 +148,19 @@ void source_ended_by(struct intake *intake, const struct refine_notice *notice)
         refine_endings_notice(&intake->endings, notice, ending_given, intake);
 }
 
-void source_release_endings(struct intake *intake, uint64_t older_than_ns)
+void source_release_open(struct intake *intake, bool all)
 {
-        refine_endings_release(&intake->endings, older_than_ns, ending_given, intake);
+        uint64_t now_ns = intake->mono_ns + 1;
+
+        refine_endings_release(&intake->endings, all ? UINT64_MAX : now_ns - LIMIT_HELD_NS, ending_given,
+                               intake);
+        refine_shared_release(&intake->shared, all ? UINT64_MAX : now_ns - LIMIT_SHARED_NS, shared_given,
+                              intake);
+}
+
+uint64_t source_release_due(const struct intake *intake)
+{
+        return MIN(refine_endings_due(&intake->endings), refine_shared_due(&intake->shared));
 }
 
 static void take_notice(struct intake *intake, const struct span *span)
@@ -169,6 +186,18 @@ static bool end_process(struct source *source, struct intake *intake, struct spa
         return ending != REFINE_ENDING_HELD;
 }
 
+/* Return: false when it waits for word of another process, or that has told of it. */
+static bool tell_shared(struct source *source, struct intake *intake, struct span *span, bool incomplete)
+{
+        enum refine_shared_verdict verdict;
+
+        if (!incomplete)
+                return refine_shared_tell(&intake->shared, span, shared_given, intake);
+        verdict = refine_shared_hold(&intake->shared, source, span, intake->wall_ns, intake->mono_ns);
+        source->batch_refs += verdict == REFINE_SHARED_HELD;
+        return verdict == REFINE_SHARED_NOW;
+}
+
 static void take_record(struct source *source, struct intake *intake, size_t len, bool incomplete)
 {
         struct span span;
@@ -184,6 +213,8 @@ static void take_record(struct source *source, struct intake *intake, size_t len
         if (!source->resource)
                 learn(source);
         if (incomplete && span.shape == SHAPE_PROCESS && !end_process(source, intake, &span, &incomplete))
+                return;
+        if (span.shared && !tell_shared(source, intake, &span, incomplete))
                 return;
         refine(source, intake, &span, incomplete, intake->wall_ns);
 }

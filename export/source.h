@@ -13,6 +13,7 @@
 #include "export/batch.h"
 #include "export/refine.h"
 #include "export/refine_ending.h"
+#include "export/refine_shared.h"
 #include "export/resource/resource.h"
 
 /* Where a source stands; the worker keeps a list of each. */
@@ -37,7 +38,7 @@ struct source {
         bool has_tty; /* which is: */
         dev_t tty_device;
         ino_t tty_inode;
-        size_t batch_refs;  /* spans of it in the batch, in the printer, or among the endings */
+        size_t batch_refs;  /* spans of it in the batch, in the printer, among the endings, shared */
         int group;          /* scratch of grouping_make() */
         bool dying;         /* its process is gone: drain to the end */
         bool ended;         /* drained to the end; freed with its last reference */
@@ -54,6 +55,7 @@ struct intake {
         struct meter *meter;
         uint64_t mono_ns, wall_ns; /* now */
         struct refine_endings endings;
+        struct refine_shared shared;
         _Alignas(8) unsigned char record[LIMIT_RECORD];
 };
 
@@ -92,9 +94,10 @@ void source_release(struct source *source, struct intake *intake, uint64_t older
  */
 void source_ended_by(struct intake *intake, const struct refine_notice *notice);
 
-/* Let go of the spans of dead processes that were taken before @older_than_ns (CLOCK_MONOTONIC). Context:
- * worker. */
-void source_release_endings(struct intake *intake, uint64_t older_than_ns);
+/* Let go of the spans of dead processes that have waited long enough, or of @all. When is the first one due?
+ * CLOCK_MONOTONIC ns; UINT64_MAX = none waits. Context: worker. */
+void source_release_open(struct intake *intake, bool all);
+uint64_t source_release_due(const struct intake *intake);
 
 /**
  * source_end() - after the last source_drain() of a dying source: its open spans, what was held back,

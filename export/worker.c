@@ -113,7 +113,7 @@ struct worker *worker_free(struct worker *worker)
 {
         if (!worker)
                 return NULL;
-        source_release_endings(&worker->intake, UINT64_MAX);
+        source_release_open(&worker->intake, true);
         batch_done(&worker->batch);
         worker->deliver = deliver_free(worker->deliver);
         for (unsigned i = 0; i < SOURCE_STATES; i++)
@@ -249,7 +249,8 @@ static void bury(struct worker *worker, struct source *source)
         if (source->batch_refs && source->tty_fd >= 0 && ++worker->ttys_held >= TTYS_HELD_MAX)
                 wait_ns = 0;
         /* What waits for word of a process's end may find it among the latest records of another one. */
-        if (worker->batch.count || worker->intake.endings.held || worker->batch.printer.held_count)
+        if (worker->batch.count || source_release_due(&worker->intake) != UINT64_MAX ||
+            worker->batch.printer.held_count)
                 due_at(worker, worker->intake.mono_ns + wait_ns);
         source_unlink(worker, source);
 }
@@ -330,8 +331,8 @@ static void when_due(struct worker *worker)
         worker->due_ns = NEVER;
         EACH_SAFE (source, next, &worker->sources[SOURCE_WARM], link)
                 let_go(worker, source);
-        source_release_endings(&worker->intake, worker->intake.mono_ns - LIMIT_HELD_NS + 1);
-        due_at(worker, refine_endings_due(&worker->intake.endings));
+        source_release_open(&worker->intake, false);
+        due_at(worker, source_release_due(&worker->intake));
         send_batch(worker);
 }
 
@@ -360,7 +361,7 @@ static void flush_drained(struct worker *worker)
         for (unsigned i = 0; i < SOURCE_STATES; i++)
                 TAILQ_FOREACH (source, &worker->sources[i], link)
                         source_release(source, &worker->intake, UINT64_MAX);
-        source_release_endings(&worker->intake, UINT64_MAX);
+        source_release_open(&worker->intake, true);
         due_at(worker, worker->intake.mono_ns);
         if (worker->deliver)
                 deliver_hurry(worker->deliver);
@@ -391,12 +392,17 @@ void worker_flush(struct worker *worker)
                         source_move(worker, TAILQ_FIRST(&worker->sources[i]), SOURCE_HOT);
 }
 
+uint64_t worker_awaits_until(const struct worker *worker)
+{
+        return worker->intake.shared.held ? refine_shared_due(&worker->intake.shared) : 0;
+}
+
 bool worker_idle(const struct worker *worker)
 {
         const struct source *source;
 
         if (worker->flush_all || !TAILQ_EMPTY(&worker->sources[SOURCE_HOT]) || worker->batch.count ||
-            worker->intake.endings.held || worker->batch.printer.held_count)
+            source_release_due(&worker->intake) != UINT64_MAX || worker->batch.printer.held_count)
                 return false;
         if (worker->deliver && !deliver_passed(worker->deliver, NEVER))
                 return false;

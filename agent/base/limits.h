@@ -105,6 +105,9 @@
 #define LIMIT_HELD_SPANS      64            /* failed connects of one process that may yet be superseded */
 #define LIMIT_HELD_NS         1000000000ull /* how long they may */
 #define LIMIT_HELD_PROCESSES  32            /* killed processes whose signal is waited for, so long as well */
+#define LIMIT_SHARED_SPANS    64            /* requests that a dead process shared and left open */
+#define LIMIT_SHARED_NS       3000000000ull /* how long another one may yet tell of them */
+#define LIMIT_SHARED_IDS      256           /* shared requests that were told of and are remembered */
 #define LIMIT_ROUTES          256           /* patterns of server requests */
 #define LIMIT_RESOURCE_ATTRS  256           /* attributes of one resource */
 #define LIMIT_PRINT_HELD      4096          /* spans that wait to be printed with what they hang on */

@@ -23,9 +23,10 @@ struct place {
         _Atomic uint64_t turn; /* when it was shared, as forks count; NOT_YET: a fork may not have seen it */
 };
 
-#define NOT_YET       UINT64_MAX
-#define SHARE_WAIT_NS 10000000ull /* forks of other threads hold what they share as long as one fork takes \
-                                   */
+#define NOT_YET UINT64_MAX
+#define SHARE_WAIT_NS                                                                        \
+        10000000ull /* forks of other threads hold what they share as long as one fork takes \
+                     */
 #define PAUSE_NS 50000
 
 /* Read at every fork and end: on pages that are there already. */
@@ -105,7 +106,7 @@ static void share(struct conn *conn, struct exchange *exchange, bool begun)
         if (name == HANDOFF_NONE)
                 return;
         exchange->handoff = name;
-        handoff_table_shown(name, atomic_load(&exchange->open_slot) >= 0 && config_now.relay != RELAY_OFF);
+        handoff_table_shown(name, to_span_share(exchange) && config_now.relay != RELAY_OFF);
         place = &places[handoff_slot(name)];
         atomic_store(&place->turn, NOT_YET);
         atomic_store(&place->conn, conn);
@@ -239,9 +240,6 @@ void handoff_keep(struct conn *conn)
                 cause_close(atomic_exchange(&exchange->request, CAUSE_NONE));
                 if (!exchange->handoff)
                         continue;
-                /* A child that answers may do so long before we look again. */
-                to_span_dropped(exchange);
-                handoff_table_shown(exchange->handoff, false);
                 atomic_fetch_or(&handoff_left, 1ull << handoff_slot(exchange->handoff));
         }
         atomic_store_explicit(&conn->refs, 1, memory_order_release);

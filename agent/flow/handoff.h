@@ -5,8 +5,9 @@
  * began the answer. Who closes the connection without an answer leaves the request to the others while there
  * are any; the last one tells that nobody answered, as far as we saw. The process that read the request keeps
  * what it left until it is claimed, so that a child that is killed takes nothing with it; at its own end
- * it tells of what is not claimed, as incomplete. A request without a slot (no room, or forked behind our
- * back) stays with the process that read it.
+ * it tells of what is not claimed, as incomplete. When it is killed, what it shows is told by others, unless
+ * a child tells of it (export/refine_shared.h). A request without a slot (no room, or forked behind our back)
+ * stays with the process that read it.
  *
  * Nothing here costs anything in a process that never forks with a request open.
  */

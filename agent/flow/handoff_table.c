@@ -9,9 +9,10 @@
 #include <sys/wait.h>
 
 #include "agent/base/clock.h"
+#include "agent/base/limits.h"
 #include "agent/base/sys.h"
 
-#define HOLDERS   12
+#define HOLDERS   11
 #define OPEN      1ull          /* of a slot's word; above it the serial */
 #define JOIN_NS   1000000000ull /* a child that has not joined by then was never born */
 #define NAME_BITS 8             /* of a name: slot + 1; above it the serial */
@@ -23,6 +24,7 @@
 struct slot {
         _Atomic uint64_t word;
         _Atomic uint64_t forked_ns;        /* CLOCK_MONOTONIC of the latest fork */
+        _Atomic uint64_t owner_ns;         /* CLOCK_MONOTONIC when the owner lived */
         _Atomic uint32_t owner;            /* who read the request ... */
         _Atomic uint32_t shown;            /* ... and is told of by others when killed */
         _Atomic uint64_t expected;         /* marked: children that did not join yet */
@@ -141,6 +143,7 @@ static bool take(struct slot *slot, uint64_t word)
                 return false;
         }
         atomic_store(&slot->owner, (uint32_t)sys_getpid());
+        atomic_store(&slot->owner_ns, clock_mono_ns());
         atomic_store(&slot->shown, 0);
         return true;
 }
@@ -191,10 +194,15 @@ static void expect(struct slot *slot, uint64_t serial, bool more)
 
 void handoff_table_expect(uint64_t name)
 {
+        struct slot *slot = slot_of(name);
+        uint64_t now_ns = clock_mono_ns();
+
         if (!handoff_table_open(name))
                 return;
-        atomic_store(&slot_of(name)->forked_ns, clock_mono_ns());
-        expect(slot_of(name), serial_of(name), true);
+        atomic_store(&slot->forked_ns, now_ns);
+        if (atomic_load(&slot->owner) == (uint32_t)sys_getpid())
+                atomic_store(&slot->owner_ns, now_ns);
+        expect(slot, serial_of(name), true);
 }
 
 void handoff_table_join(uint64_t name, bool awaited)
@@ -232,7 +240,9 @@ bool handoff_table_claim(uint64_t name)
 {
         struct slot *slot = slot_of(name);
         uint64_t word = open_word_of(name);
-        bool told = atomic_load(&slot->shown) && !owner_lives(slot);
+        /* Of what a killed process showed, others wait so long for word of who lives. */
+        bool told = atomic_load(&slot->shown) &&
+                    clock_mono_ns() - atomic_load(&slot->owner_ns) >= LIMIT_SHARED_NS && !owner_lives(slot);
 
         return atomic_compare_exchange_strong(&slot->word, &word, word & ~OPEN) && !told;
 }

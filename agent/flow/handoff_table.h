@@ -40,6 +40,6 @@ bool handoff_table_others(uint64_t name);
 /* Not claimed yet? One load. Context: signal. */
 bool handoff_table_open(uint64_t name);
 
-/* Return: true for exactly one caller in all processes, or for none when whoever read it was killed and what
- * it showed is told. Context: signal. */
+/* Return: true for exactly one caller in all processes, or for none when whoever read it was killed so long
+ * ago that what it showed may have been told. Context: signal. */
 bool handoff_table_claim(uint64_t name);

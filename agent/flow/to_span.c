@@ -13,6 +13,7 @@ static void span_begin(struct span *span, const struct scope_decision *decision,
         span->context = decision->context;
         memcpy(span->parent_id, decision->parent_id, sizeof(span->parent_id));
         span->parent_remote = decision->parent_remote;
+        span->shared = false;
         span->kind = SPAN_CLIENT;
         span->status = SPAN_UNSET; /* the worker settles it from the facts */
         span->shape = (uint8_t)shape;
@@ -83,6 +84,7 @@ static void exchange_span(struct span *span, const struct conn *conn, const stru
         span_begin(span, &exchange->decision, shape);
         if (server) {
                 span->kind = SPAN_SERVER;
+                span->shared = exchange->shared;
                 span_add_bytes(span, SEMCONV_RAW_LOCAL, slice_make(&conn->local, conn->local_len));
         }
         add_texts(span, exchange, server, most);
@@ -102,6 +104,15 @@ void to_span_dropped(struct exchange *exchange)
 
         if (shown >= 0)
                 home_open_clear(shown);
+}
+
+bool to_span_share(const struct exchange *exchange)
+{
+        int shown = atomic_load(&exchange->open_slot);
+
+        if (shown >= 0)
+                home_open_share(shown);
+        return shown >= 0;
 }
 
 static inline void add_failure(struct span *span, const struct conn *conn,

@@ -23,6 +23,9 @@ void to_span_exchange(const struct conn *conn, struct exchange *exchange,
 /* Somebody else tells of it: no span, and nothing of it stays visible. Context: signal. */
 void to_span_dropped(struct exchange *exchange);
 
+/* Another process may tell of it, too. Return: it is shown. Context: signal. */
+bool to_span_share(const struct exchange *exchange);
+
 /* The request is on its way: make it visible in case the process dies. Context: signal. */
 void to_span_open(const struct conn *conn, struct exchange *exchange);
 

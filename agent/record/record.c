@@ -108,7 +108,7 @@ void record_write(void *dst, const struct span *span)
         head->parent_remote = span->parent_remote;
         head->attr_count = (uint16_t)span->attr_count;
         head->tracestate_len = (uint16_t)tracestate.len;
-        head->reserved = 0;
+        head->shared = span->shared;
         head->start_ns = span->start_ns;
         head->end_ns = span->end_ns;
         to = put_text(to, tracestate);
@@ -176,6 +176,7 @@ bool record_read(struct slice bytes, struct span *ret_span)
         memcpy(span->parent_id, head.parent_id, sizeof(head.parent_id));
         span->context.flags = head.trace_flags;
         span->parent_remote = head.parent_remote != 0;
+        span->shared = head.shared != 0;
         span->kind = head.kind;
         span->status = head.status;
         span->shape = (uint8_t)head.shape;

@@ -18,7 +18,7 @@ struct record_span {
         uint8_t parent_remote;
         uint16_t attr_count;
         uint16_t tracestate_len;
-        uint16_t reserved;
+        uint16_t shared; /* may become 1 while the span is open */
         uint64_t start_ns, end_ns;
         /* tracestate, padded to 8; then attr_count times struct record_attr */
 };

@@ -48,6 +48,7 @@ struct span {
         struct trace_context context; /* own trace id, span id, flags, tracestate */
         uint8_t parent_id[8];         /* all zero: root */
         bool parent_remote;
+        bool shared; /* another process may tell of the same one: the worker sees to it that one does */
         uint8_t kind, status, shape;
         uint64_t start_ns, end_ns; /* wall clock; end 0 = still open */
         struct attr attrs[LIMIT_SPAN_ATTRS];

@@ -304,13 +304,23 @@ int home_open(const struct span *span)
         return own ? open_name(own, ring_open_put(&own->ring, span)) : -1;
 }
 
-void home_open_clear(int slot)
+static void open_do(int slot, void (*work)(struct ring *ring, int slot))
 {
         struct home_ring *own = atomic_load_explicit(&home.ring, memory_order_acquire);
         int number = slot % (int)OPEN_SLOT_OF;
 
         if (own && slot >= 0 && open_name(own, number) == slot)
-                ring_open_clear(&own->ring, number);
+                work(&own->ring, number);
+}
+
+void home_open_clear(int slot)
+{
+        open_do(slot, ring_open_clear);
+}
+
+void home_open_share(int slot)
+{
+        open_do(slot, ring_open_share);
 }
 
 /* Process 1 takes the relay with it, and console output is to be there before the prompt comes back. */

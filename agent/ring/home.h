@@ -52,6 +52,8 @@ bool home_is_prepared(void);
  */
 int home_open(const struct span *span);
 void home_open_clear(int slot);
+/* Another process may tell of it, too. Context: signal. */
+void home_open_share(int slot);
 
 /* Called when the ring has been made, before its first record, if set: what is open already belongs into it.
  * Context: hook. */

@@ -159,6 +159,16 @@ void ring_open_clear(struct ring *ring, int slot)
         atomic_fetch_and_explicit(&ring->open_used[slot / 64], ~(1ull << slot % 64), memory_order_release);
 }
 
+void ring_open_share(struct ring *ring, int slot)
+{
+        struct record_span *record;
+
+        if (slot < 0 || (unsigned)slot >= ring->open_slots)
+                return;
+        record = (void *)((unsigned char *)open_word(ring, (unsigned)slot) + RING_WORD_SIZE);
+        record->shared = true;
+}
+
 void ring_add_meta(struct ring *ring, struct slice text)
 {
         uint32_t used = atomic_load_explicit(&ring->header->meta_len, memory_order_relaxed);

@@ -125,6 +125,8 @@ bool ring_wake_due(struct ring *ring, uint64_t now_mono_ns);
  */
 int ring_open_put(struct ring *ring, const struct span *span);
 void ring_open_clear(struct ring *ring, int slot);
+/* Another process may tell of it from now on. Context: signal. */
+void ring_open_share(struct ring *ring, int slot);
 
 /* The raw munmap and close. For a forked child that drops its parent's ring: never touches its contents.
  * Context: signal. */

@@ -16,6 +16,7 @@ static void fill_span(struct span *span, const struct tap_request *request,
         span->context = request->decision.context;
         memcpy(span->parent_id, request->decision.parent_id, sizeof(span->parent_id));
         span->parent_remote = request->decision.parent_remote;
+        span->shared = false;
         span->kind = SPAN_CLIENT;
         span->status = SPAN_UNSET; /* the worker judges status code and CURLE */
         span->shape = SHAPE_CURL_CLIENT;

@@ -131,8 +131,10 @@ static int signals_watch(struct relay *relay)
 static uint64_t linger_end(const struct relay *relay)
 {
         uint64_t linger_ns = (uint64_t)relay->config.relay_linger * NS_PER_MS;
+        uint64_t end_ns =
+                clients_last_ns(relay->clients) + (relay->needed ? linger_ns : MAX(linger_ns, FIRST_NS));
 
-        return clients_last_ns(relay->clients) + (relay->needed ? linger_ns : MAX(linger_ns, FIRST_NS));
+        return MAX(end_ns, worker_awaits_until(relay->worker));
 }
 
 static uint64_t orphan_end(const struct relay *relay)

@@ -11,10 +11,16 @@
  *   /waits    the same, and the parent closes when it has ended
  *   /fails    a child, whose program cannot be executed
  *   /printed  a program that a child executes; the parent waits for it and goes on with the connection
+ *   /doomed   nobody: a child, killed together with the parent, while that has the connection open
+ *   /left     the same when the parent has closed it
+ *   /told     a child, and the parent is killed before it does anything more
+ *   /orphan   a child, when the parent has closed the connection and was killed
+ *   /late     the same when the client has said one byte more
  *   /beside   the parent, after it has run a program
  *   /system   the same by system()
  */
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +88,92 @@ static int by_nobody(struct job *job)
         close(pipes[0]);
         unrelated_end = pipes[1];
         return 0;
+}
+
+static int never(void)
+{
+        while (pause() < 0)
+                ;
+        return 0;
+}
+
+static void kill_parent(void)
+{
+        pid_t parent = getppid();
+
+        kill(parent, SIGKILL);
+        while (getppid() == parent)
+                sched_yield();
+}
+
+static int by_doomed(struct job *job)
+{
+        if (fork() == 0) {
+                kill_parent();
+                raise(SIGKILL);
+        }
+        return never();
+}
+
+static int by_child_of_doomed(struct job *job)
+{
+        if (fork() == 0) {
+                ok(job);
+                kill_parent();
+                exit(0);
+        }
+        return never();
+}
+
+/* A child that goes on when the parent has closed the connection, and is killed then. */
+static int after_close(struct job *job, void (*work)(struct job *job))
+{
+        int pipes[2];
+        char byte;
+
+        if (pipe(pipes) == 0 && fork() == 0) {
+                close(pipes[1]);
+                (void)!read(pipes[0], &byte, 1);
+                kill_parent();
+                work(job);
+                exit(0);
+        }
+        close(pipes[0]);
+        unrelated_end = pipes[1];
+        return 0;
+}
+
+static void die(struct job *job)
+{
+        raise(SIGKILL);
+}
+
+static int by_left(struct job *job)
+{
+        return after_close(job, die);
+}
+
+static void answer_at_once(struct job *job)
+{
+        ok(job);
+}
+
+static void answer_late(struct job *job)
+{
+        char byte;
+
+        (void)!read(job->peer->fd, &byte, 1);
+        ok(job);
+}
+
+static int by_orphan(struct job *job)
+{
+        return after_close(job, answer_at_once);
+}
+
+static int by_late_orphan(struct job *job)
+{
+        return after_close(job, answer_late);
 }
 
 static int by_killed_child(struct job *job)
@@ -160,11 +252,21 @@ static const struct {
         const char *path;
         int (*play)(struct job *job);
 } routes[] = {
-        {"/child", by_child},           {"/keep", by_child_and_keep},
-        {"/nobody", by_nobody},         {"/killed", by_killed_child},
-        {"/cgi", by_program},           {"/waits", by_program_that_is_awaited},
-        {"/fails", by_child_after_all}, {"/beside", beside_a_program},
-        {"/system", beside_system},     {"/printed", by_program_and_keep},
+        {"/child", by_child},
+        {"/keep", by_child_and_keep},
+        {"/nobody", by_nobody},
+        {"/killed", by_killed_child},
+        {"/cgi", by_program},
+        {"/waits", by_program_that_is_awaited},
+        {"/fails", by_child_after_all},
+        {"/beside", beside_a_program},
+        {"/doomed", by_doomed},
+        {"/left", by_left},
+        {"/told", by_child_of_doomed},
+        {"/orphan", by_orphan},
+        {"/late", by_late_orphan},
+        {"/system", beside_system},
+        {"/printed", by_program_and_keep},
 };
 
 static int play(struct job *job)

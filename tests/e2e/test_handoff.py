@@ -63,6 +63,34 @@ def test_who_answers(run, site, origin, spans, path):
     check_traces(spans(2 + asked), wanted)
 
 
+# path: the status that the client is told, and that of the span
+DEATHS = {"/doomed": None, "/left": None, "/told": 200, "/orphan": 200}
+
+
+@pytest.mark.parametrize("path", DEATHS)
+def test_the_server_is_killed(run, site, origin, spans, path):
+    """With the child that may answer, or without: told exactly once all the same."""
+    with Serving(run, server(origin)) as serving, Asker(serving.port) as asker:
+        asker.send(asker.bytes_of(Ask("GET", path, context=FIRST)))
+        if DEATHS[path]:
+            assert asker.answer().status == DEATHS[path]
+        serving.process.wait(20)
+        assert asker.rest() == b""
+    check_traces(spans(1), {FIRST.split("-")[1]: (path, DEATHS[path], 0)})
+
+
+def test_a_late_orphan(run, site, origin, spans, sink):
+    """It was waited for so long that its request is told of without it: that is the end of it."""
+    with Serving(run, server(origin)) as serving, Asker(serving.port) as asker:
+        asker.send(asker.bytes_of(Ask("GET", "/late", context=FIRST)))
+        serving.process.wait(20)
+        sink.wait(1, 20)
+        asker.send(b"\n")
+        assert asker.answer().status == 200
+        assert asker.rest() == b""
+    check_traces(spans(1), {FIRST.split("-")[1]: ("/late", None, 0)})
+
+
 def test_the_connection_goes_on(run, site, origin, spans):
     """In the parent, after a child has answered on it."""
     with Serving(run, server(origin)) as serving, Asker(serving.port) as asker:

@@ -32,6 +32,10 @@ void home_open_clear(int slot)
 {
 }
 
+void home_open_share(int slot)
+{
+}
+
 static struct conn *conn_to(uint16_t port)
 {
         struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(port)};

@@ -14,6 +14,7 @@ static struct span plain_span(void)
                 .status = SPAN_ERROR,
                 .shape = SHAPE_HTTP_CLIENT,
                 .parent_remote = true,
+                .shared = true,
                 .start_ns = 1000,
                 .end_ns = 2000,
         };
@@ -45,6 +46,7 @@ static void assert_same(const struct span *a, const struct span *b)
         ck_assert_uint_eq(a->context.flags, b->context.flags);
         ck_assert(slice_eq(a->context.tracestate, b->context.tracestate));
         ck_assert(a->parent_remote == b->parent_remote);
+        ck_assert(a->shared == b->shared);
         ck_assert_uint_eq(a->kind, b->kind);
         ck_assert_uint_eq(a->status, b->status);
         ck_assert_uint_eq(a->shape, b->shape);

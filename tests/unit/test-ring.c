@@ -294,13 +294,17 @@ START_TEST(test_ring_open_put_take_clear)
         }
         ring_open_clear(&ring, slots[1]);
         ring_open_clear(&ring, -1);
+        ring_open_share(&ring, slots[2]);
+        ring_open_share(&ring, -1);
         ck_assert_int_eq(ring_attach(&reader, ring.fd), 0);
         len = ring_open_take(&reader, &cursor, buf);
         ck_assert(record_read(slice_make(buf, len), &back));
         ck_assert_int_eq(back.attrs[1].num, 0);
+        ck_assert(!back.shared);
         len = ring_open_take(&reader, &cursor, buf);
         ck_assert(record_read(slice_make(buf, len), &back));
         ck_assert_int_eq(back.attrs[1].num, 2);
+        ck_assert(back.shared);
         ck_assert_uint_eq(ring_open_take(&reader, &cursor, buf), 0);
         cursor = 0; /* taken is taken */
         ck_assert_uint_eq(ring_open_take(&reader, &cursor, buf), 0);

@@ -97,6 +97,10 @@ void home_open_clear(int slot)
         open_now--;
 }
 
+void home_open_share(int slot)
+{
+}
+
 /* --- the wire --- */
 
 static char wire[1 << 20];
