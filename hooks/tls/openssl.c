@@ -164,16 +164,21 @@ static void tell_hello(struct call *call)
                 tap_tls_hello(&call->tap, random);
 }
 
+static void shaken(struct call *call, bool complete)
+{
+        if (UNLIKELY(tap_tls_wants_hello(&call->tap)))
+                tell_hello(call);
+        tap_tls_shaken(&call->tap, &call->io, complete);
+        tap_tls_leave(&call->tap);
+}
+
 static int shake(struct call *call, int (*real)(struct ssl_st *ssl))
 {
         int result;
 
         prepare(call);
         result = real(call->ssl);
-        if (UNLIKELY(tap_tls_wants_hello(&call->tap)))
-                tell_hello(call);
-        tap_tls_shaken(&call->tap, &call->io, result == 1);
-        tap_tls_leave(&call->tap);
+        shaken(call, result == 1);
         return result;
 }
 
@@ -264,19 +269,31 @@ HOOK_EXPORT int SSL_peek_ex(struct ssl_st *ssl, void *buf, size_t num, size_t *r
                        : call.real->SSL_peek_ex(ssl, buf, num, readbytes);
 }
 
+/* Without a byte to send it is a way to shake hands. */
+static int write_nothing(struct call *call, const void *buf, size_t *written)
+{
+        int result;
+
+        prepare(call);
+        result = call->extended ? call->real->SSL_write_ex(call->ssl, buf, 0, written)
+                                : call->real->SSL_write(call->ssl, buf, 0);
+        shaken(call, call->real->SSL_is_init_finished(call->ssl));
+        return result;
+}
+
 HOOK_EXPORT int SSL_write(struct ssl_st *ssl, const void *buf, int num)
 {
         struct call call;
         ssize_t n;
 
+        if (num < 0)
+                return openssl_library_of(ssl)->SSL_write(ssl, buf, num);
         call.extended = false;
         if (!enter(&call, ssl, ROLE_OF_OBJECT))
                 return call.real->SSL_write(ssl, buf, num);
+        if (num == 0)
+                return write_nothing(&call, buf, NULL);
         prepare_write(&call);
-        if (num <= 0) {
-                tap_tls_leave(&call.tap);
-                return call.real->SSL_write(ssl, buf, num);
-        }
         n = tap_tls_out(&call.tap, &call.io, buf, (size_t)num);
         tap_tls_leave(&call.tap);
         return n > 0 ? (int)n : call.result;
@@ -287,13 +304,13 @@ HOOK_EXPORT int SSL_write_ex(struct ssl_st *ssl, const void *buf, size_t num, si
         struct call call;
         ssize_t n;
 
+        if (num > SSIZE_MAX)
+                return openssl_library_of(ssl)->SSL_write_ex(ssl, buf, num, written);
         call.extended = true;
         if (!enter(&call, ssl, ROLE_OF_OBJECT))
                 return call.real->SSL_write_ex(ssl, buf, num, written);
-        if (num == 0 || num > SSIZE_MAX) {
-                tap_tls_leave(&call.tap);
-                return call.real->SSL_write_ex(ssl, buf, num, written);
-        }
+        if (num == 0)
+                return write_nothing(&call, buf, written);
         prepare_write(&call);
         n = tap_tls_out(&call.tap, &call.io, buf, num);
         tap_tls_leave(&call.tap);

@@ -37,7 +37,8 @@ def pair(spans, requests):
 def check_http(span, request, url, status, peer=("127.0.0.1", None), version="1.1"):
     """Everything that the convention asks of this request's span."""
     attributes = dict(span.attributes)
-    host, port = re.match(r"https?://([^/:]+|\[[^]]+\]):(\d+)", url).groups()
+    scheme, host, port = re.match(r"(https?)://([^/:]+|\[[^]]+\])(?::(\d+))?", url).groups()
+    port = port or {"http": 80, "https": 443}[scheme]
     expected = {
         "http.request.method": request.method,
         "url.full": url,

@@ -53,9 +53,15 @@ class Connection:
 
     def take(self, count):
         """Exactly so many bytes."""
-        while len(self.buffer) < count:
+        parts = [self.buffer]
+        missing = count - len(self.buffer)
+        while missing > 0:
+            self.buffer = b""
             self._more()
-        part, self.buffer = self.buffer[:count], self.buffer[count:]
+            parts.append(self.buffer)
+            missing -= len(self.buffer)
+        whole = b"".join(parts)
+        part, self.buffer = whole[:count], whole[count:]
         self.taken += part
         return part
 

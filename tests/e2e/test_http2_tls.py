@@ -2,10 +2,12 @@
 """HTTP/2 over TLS: agreed on by ALPN, followed through the TLS library's calls."""
 import pytest
 
+from asking import ALLOWED, DATES
 from certificates import Authority
 from serving import PYTHON, Serving, nginx, site  # noqa: F401 (a fixture)
 from test_http2 import contexts, nghttpd, received
-from test_servers import FIRST
+from test_servers import FIRST, SECOND
+from test_tls_servers import by_apache, by_haproxy
 
 PATHS = ["/hello.txt", "/none", "/hello.txt?2"]
 
@@ -22,9 +24,9 @@ def secure_nginx(site, authority):
     return plan
 
 
-def secure_nghttpd(site, authority):
+def secure_nghttpd(site, authority, *more):
     """Says what it received."""
-    plan = nghttpd(site)
+    plan = nghttpd(site, *more)
     plan.command.remove("--no-tls")
     plan.command += [authority.key, authority.cert]
     return plan
@@ -71,12 +73,42 @@ def test_one_context_arrives(run, site, authority, spans, who):
         assert contexts(server) == sorted(span.traceparent for span in spans(3))
 
 
-def test_a_server_goes_on_with_a_trace(run, site, authority, spans):
-    with Serving(run, secure_nginx(site, authority)) as server:
-        result = run(["curl", "-sS", "--http2", "-H", f"traceparent: {FIRST}", f"https://localhost:{server.port}/hello.txt"],
-                     instrumented=False, env=authority.trusted)
-        assert result.stdout == b"hello\n"
-        server.stop(3)
-        span, = spans(1)
-    assert (span.trace_id, span.parent_id) == tuple(FIRST.split("-")[1:3])
-    assert span.attributes["network.protocol.version"] == "2"
+SERVERS = {
+    "nginx": secure_nginx,
+    "apache": lambda site, authority: by_apache(site, authority, "Protocols h2 http/1.1", ("http2",)),
+    "haproxy": by_haproxy,
+    "nghttpd": secure_nghttpd,
+}
+
+
+def ask(run, authority, server, method, target, status, context):
+    """Return: what must be the same in every run."""
+    how = ["-I"] if method == "HEAD" else []
+    context = ["-H", f"traceparent: {context}"] if context else []
+    result = run(["curl", "-sS", "--http2", "-A", "asker", "-w", " %{http_version} %{http_code}", *how, *context,
+                  f"https://localhost:{server.port}{target}"], instrumented=False, env=authority.trusted)
+    version, code = result.stdout.split()[-2:]
+    assert version == b"2" and int(code) == status, result
+    return DATES.sub(b"DATE", result.stdout).replace(str(server.port).encode(), b"PORT")
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_servers_go_on_with_a_trace(run, site, authority, spans, name):
+    asked = [("GET", "/hello.txt", 200, FIRST), ("GET", "/missing", 404, SECOND), ("HEAD", "/hello.txt", 200, FIRST),
+             ("GET", "/big.bin", 200, FIRST), ("GET", "/hello.txt?a=1", 200, "")]
+    answers = []
+    for instrumented in (False, True):
+        with Serving(run, SERVERS[name](site, authority), instrumented=instrumented) as server:
+            answers.append([ask(run, authority, server, *one) for one in asked])
+            server.stop(3 if name == "nginx" else 15)
+    assert answers[0] == answers[1]
+    for span, (method, target, status, context) in zip(spans(len(asked)), asked, strict=True):
+        path, _, query = target.partition("?")
+        attributes = span.attributes
+        expected = {"http.request.method": method, "url.path": path, "url.query": query or None, "url.scheme": "https",
+                    "server.address": "localhost", "server.port": server.port, "network.protocol.version": "2",
+                    "network.peer.address": "127.0.0.1", "http.response.status_code": status, "user_agent.original": "asker"}
+        assert {key: attributes.get(key) for key in expected} == expected
+        assert set(attributes) <= ALLOWED
+        assert (span.name, span.kind, span.status) == (method, "SERVER", "UNSET")
+        assert (span.trace_id, span.parent_id) == tuple(context.split("-")[1:3]) if context else span.parent_id == ""

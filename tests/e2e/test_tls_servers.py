@@ -4,7 +4,7 @@ import pytest
 
 from asking import Ask, check_served, play
 from certificates import Authority
-from serving import Serving, apache, nginx, script, site  # noqa: F401 (a fixture)
+from serving import Serving, apache, haproxy, nginx, script, site  # noqa: F401 (a fixture)
 from servers import Origin
 from test_servers import FIRST, SECOND
 
@@ -21,9 +21,22 @@ def by_nginx(site, authority, more=""):
                        f"location /fail {{ return 500; }} {more}", tls=True)
 
 
-def by_apache(site, authority, mpm="event"):
-    return apache(site, mpm, f"SSLEngine on\nSSLCertificateFile {authority.cert}\nSSLCertificateKeyFile {authority.key}",
-                  modules=("socache_shmcb", "ssl"))
+def by_apache(site, authority, more="", modules=(), mpm="event"):
+    return apache(site, mpm,
+                  f"SSLEngine on\nSSLCertificateFile {authority.cert}\nSSLCertificateKeyFile {authority.key}\n{more}",
+                  modules=("socache_shmcb", "ssl", *modules))
+
+
+def by_haproxy(site, authority):
+    """Ends TLS, and asks itself."""
+    pem = site.folder("pem") / "server.pem"
+    pem.write_bytes(authority.cert.read_bytes() + authority.key.read_bytes())
+    plan = haproxy(site, "http-request return status 404 if { path /missing }\n"
+                         "http-request return status 200 content-type text/plain string hello")
+    conf = plan.command[-1]
+    conf.write_text(conf.read_text().replace(f"bind 127.0.0.1:{plan.listen}",
+                                             f"bind 127.0.0.1:{plan.listen} ssl crt {pem} alpn h2,http/1.1", 1))
+    return plan
 
 
 def by_script(name, *more):
@@ -33,10 +46,11 @@ def by_script(name, *more):
 SERVERS = {
     "nginx": by_nginx,
     "apache-event": by_apache,
-    "apache-prefork": lambda site, authority: by_apache(site, authority, "prefork"),
+    "apache-prefork": lambda site, authority: by_apache(site, authority, mpm="prefork"),
     "http.server": by_script("secure.py"),
     "http.server-forking": by_script("secure.py", "fork"),
     "aiohttp": by_script("secure_asyncio.py"),
+    "haproxy": by_haproxy,
 }
 
 
