@@ -141,7 +141,8 @@ class Serving:
         return [int(pid) for each in Path(f"/proc/{self.pid}/task").glob("*/children") for pid in each.read_text().split()]
 
 
-def nginx(site, server, http="access_log off;", listen=None, workers=1, connections=2048, tls=False):
+def nginx(site, server, http="access_log off;", listen=None, workers=1, connections=2048, tls=False,
+          http2=False):
     """server: directives of the one server block; http: of the block around it."""
     folder = site.folder("nginx")
     listen = listen or free_port()
@@ -157,7 +158,7 @@ def nginx(site, server, http="access_log off;", listen=None, workers=1, connecti
             default_type text/plain;
             {http}
             server {{
-                listen {f"127.0.0.1:{listen}" if isinstance(listen, int) else f"unix:{listen}"}{" ssl" if tls else ""};
+                listen {f"127.0.0.1:{listen}" if isinstance(listen, int) else f"unix:{listen}"}{" ssl" if tls else ""}{" http2" if http2 else ""};
                 root {site.files};
                 {server}
             }}
