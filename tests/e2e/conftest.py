@@ -145,9 +145,9 @@ class Runner:
     def relays(self):
         return find_relays(self.sink.port)
 
-    def settle(self):
+    def settle(self, seconds=DEADLINE_S):
         """Until every relay has delivered and left, so that nothing can follow."""
-        deadline = time.monotonic() + DEADLINE_S
+        deadline = time.monotonic() + seconds
         for pid in self.relays():
             assert wait_for_end(pid, deadline - time.monotonic()), f"relay {pid} stays"
 

@@ -78,7 +78,7 @@ def test_all_of_h2load_s_requests_are_counted(run, site, authority, sink, tls):
         load = run(["h2load", "-n", REQUESTS, "-c", "10", "-m", "100", url], instrumented=False, timeout=300)
         serving.stop(3)
     assert f" {REQUESTS} succeeded, 0 failed, 0 errored, 0 timeout".encode() in load.stdout, load
-    run.settle()
+    run.settle(20 + REQUESTS / 500)
     outcomes = log.outcomes()
     assert sum(outcomes.values()) == REQUESTS, outcomes
     assert outcomes["delivered"] == len(sink.spans)
