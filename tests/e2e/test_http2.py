@@ -5,6 +5,7 @@ import re
 import pytest
 
 import serving
+from certificates import Authority
 from serving import PYTHON, Plan, Serving, free_port, site  # noqa: F401 (a fixture)
 
 TRACEPARENT = re.compile(rb"traceparent: (00-[0-9a-f]{32}-[0-9a-f]{16}-0[13])")
@@ -114,10 +115,12 @@ def test_nginx_in_front(run, site, spans):
     assert len(chains) == 100
 
 
-def test_grpc(run, site, spans):
-    plan = serving.script(site, "grpc_server.py")
+@pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])
+def test_grpc(run, site, spans, tmp_path, tls):
+    authority = Authority(tmp_path)
+    plan = serving.script(site, "grpc_server.py", *([authority.cert, authority.key] if tls else []))
     with Serving(run, plan) as server:
-        result = run([PYTHON, site.path / "grpc_client.py", server.port])
+        result = run([PYTHON, site.path / "grpc_client.py", server.port, *([authority.ca] if tls else [])])
         assert result.stdout.split(b"\n") == [b"b'oneone'", b"True", b"NOT_FOUND", b"UNKNOWN", b"UNIMPLEMENTED",
                                              b"[b'a', b'b', b'c']", b"DEADLINE_EXCEEDED", b""], result
         heard = [line.decode() for line in server.said().split() if line.startswith(b"00-")]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls of every kind to grpc_server.py; prints what comes back. usage: grpc_client.py PORT"""
+"""Calls of every kind to grpc_server.py; prints what comes back. usage: grpc_client.py PORT [CA]"""
 import sys
 
 import grpc
@@ -12,8 +12,15 @@ def outcome(call, request, **options):
         return error.code().name
 
 
+def open_channel(port, ca=None):
+    if not ca:
+        return grpc.insecure_channel('127.0.0.1:' + port)
+    with open(ca, 'rb') as file:
+        return grpc.secure_channel('127.0.0.1:' + port, grpc.ssl_channel_credentials(file.read()))
+
+
 def main():
-    with grpc.insecure_channel('127.0.0.1:' + sys.argv[1]) as channel:
+    with open_channel(*sys.argv[1:]) as channel:
         unary = channel.unary_unary('/test.Echo/Unary')
         stream = channel.stream_stream('/test.Echo/Stream')
         print(outcome(unary, b'one'))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A gRPC server without messages of its own; prints the traceparent of every call. usage: grpc_server.py PORT"""
+"""A gRPC server without messages of its own; prints the traceparent of every call. usage: grpc_server.py PORT
+[CERTIFICATE KEY]"""
 import signal
 import sys
 import time
@@ -35,7 +36,11 @@ def main():
     handlers = {'Unary': grpc.unary_unary_rpc_method_handler(unary),
                 'Stream': grpc.stream_stream_rpc_method_handler(stream)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler('test.Echo', handlers),))
-    server.add_insecure_port('127.0.0.1:' + sys.argv[1])
+    if sys.argv[2:]:
+        certificate, key = (open(path, 'rb').read() for path in sys.argv[2:])
+        server.add_secure_port('127.0.0.1:' + sys.argv[1], grpc.ssl_server_credentials([(key, certificate)]))
+    else:
+        server.add_insecure_port('127.0.0.1:' + sys.argv[1])
     server.start()
     signal.sigwait([signal.SIGTERM])
     server.stop(0)
