@@ -24,7 +24,7 @@ static struct {
         unsigned flags;
         size_t at;      /* of the stream, that the host was told of */
         size_t offered; /* by a call that would have blocked */
-        bool rude;      /* broke a rule */
+        bool rude;      /* broke a rule, or made a call that no real host makes there */
         unsigned contexts;
 } host;
 
@@ -177,13 +177,14 @@ static void call_hands_off(unsigned what)
                 tap_tls_hands_off(host.fake.tls);
 }
 
-/* By a call that does not show us the bytes. Nobody sends the middle of a frame so. */
+/* By a call that does not show us the bytes: a body, which nobody knows here. */
 static void call_unseen(unsigned what)
 {
         size_t n = MIN(what, stream.len - host.at);
 
-        if (!n || host.offered || (host.flags & HTTP2 && host.at) || !enter())
+        if (!n || host.offered || !enter())
                 return;
+        host.rude = true;
         memcpy(wire + wire_len, stream.bytes + host.at, n);
         wire_len += n;
         host.at += n;
