@@ -112,6 +112,8 @@ int tap_tls_error(struct tap_tls_call *call, struct tap_tls_io *io, enum tap_tls
                 return below->error;
         if (*ret_outcome == TAP_TLS_CLOSED || below->eof)
                 return 0;
+        if (error == TLS_ERROR_HANDSHAKE && conn_phase(below->tls->conn) != CONN_CONNECTING)
+                error = TLS_ERROR_PROTOCOL;
         below->tls->conn->tls_error = error;
         return EPROTO;
 }

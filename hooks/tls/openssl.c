@@ -114,7 +114,8 @@ static enum tap_tls_outcome judge(struct tap_tls_io *io, int *ret_error)
         } else if (want != SSL_NOTHING) {
                 return TAP_TLS_AGAIN; /* a certificate, an asynchronous job, ...: the host's turn */
         }
-        if (want == SSL_READING || real->SSL_get_shutdown(call->ssl) & SSL_RECEIVED_SHUTDOWN)
+        /* A fatal alert shuts down as well, but leaves an object that is not ready any more. */
+        if (want == SSL_READING || (shaken && real->SSL_get_shutdown(call->ssl) & SSL_RECEIVED_SHUTDOWN))
                 return TAP_TLS_CLOSED;
         verified = real->SSL_get_verify_result(call->ssl);
         if (!shaken && verified > 0 && real->SSL_get_verify_mode(call->ssl) & SSL_VERIFY_PEER)
