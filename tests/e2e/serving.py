@@ -146,6 +146,7 @@ def nginx(site, server, http="access_log off;", listen=None, workers=1, connecti
     """server: directives of the one server block; http: of the block around it."""
     folder = site.folder("nginx")
     listen = listen or free_port()
+    flags = " ssl" * tls + " http2" * http2
     temporary = "\n".join(f"{kind}_temp_path {folder}/{kind};"
                           for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     (folder / "conf").write_text(f"""
@@ -158,7 +159,7 @@ def nginx(site, server, http="access_log off;", listen=None, workers=1, connecti
             default_type text/plain;
             {http}
             server {{
-                listen {f"127.0.0.1:{listen}" if isinstance(listen, int) else f"unix:{listen}"}{" ssl" if tls else ""}{" http2" if http2 else ""};
+                listen {f"127.0.0.1:{listen}" if isinstance(listen, int) else f"unix:{listen}"}{flags};
                 root {site.files};
                 {server}
             }}

@@ -157,7 +157,8 @@ def test_what_follows_an_upgrade(run, authority, spans):
 s = connect()
 s.sendall(get("/upgrade", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x"))
 while not s.recv(1000).endswith(b"\\r\\n\\r\\n"): pass
-for words in (b"\\x81\\x05hello", b"GET /not HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n", b"PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n", bytes(range(256))):
+for words in (b"\\x81\\x05hello", b"GET /not HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n", b"PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n",
+              bytes(range(256))):
     s.sendall(words)
     got = b""
     while len(got) < len(words): got += s.recv(1000)
