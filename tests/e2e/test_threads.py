@@ -19,7 +19,7 @@ def threads(run, origin, act, answered, **options):
 
 @pytest.mark.parametrize("home", HOMES)
 def test_many_threads(run, origin, spans, home):
-    env = {"OTEL_BSP_MAX_QUEUE_SIZE": "8192", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "2048"}
+    env = {"OTEL_BSP_MAX_QUEUE_SIZE": "8192", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "2048", "OTEL_INSTRUMENT_EXIT_TIMEOUT": "20000"}
     requests = threads(run, origin, "many", answered=4000, env=env)
     assert len(requests) == 4000
     check_all(spans, requests)
