@@ -261,6 +261,8 @@ struct exchange *conn_queue_at(const struct conn *conn, uint32_t at);
 /* The oldest FastCGI request with that id that is not answered, or NULL. Responses' side. */
 struct exchange *conn_queue_find(struct conn *conn, uint16_t id);
 void conn_queue_pop(struct conn *conn);
+/* The oldest one leaves, and stays whoever took it has. */
+void conn_queue_leave(struct conn *conn);
 
 /* --- conn_table.c: descriptor -> connection; all Context: signal --- */
 

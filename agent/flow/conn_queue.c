@@ -65,11 +65,18 @@ struct exchange *conn_queue_find(struct conn *conn, uint16_t id)
         return NULL;
 }
 
-void conn_queue_pop(struct conn *conn)
+void conn_queue_leave(struct conn *conn)
 {
         uint32_t head = atomic_load_explicit(&conn->queue_head, memory_order_relaxed);
-        struct exchange *exchange = conn_queue_at(conn, head);
 
         atomic_store_explicit(&conn->queue_head, head + 1, memory_order_release);
+}
+
+void conn_queue_pop(struct conn *conn)
+{
+        struct exchange *exchange =
+                conn_queue_at(conn, atomic_load_explicit(&conn->queue_head, memory_order_relaxed));
+
+        conn_queue_leave(conn);
         exchange_drop(exchange);
 }

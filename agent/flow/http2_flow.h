@@ -23,6 +23,8 @@ struct http2_rules {
 /* What only connections of HTTP/2 need; from a slab of its own. */
 struct http2_flow {
         uint32_t index;
+        bool upgraded;            /* from HTTP/1, ... */
+        struct http2_hello hello; /* ... and what the client said then */
         struct http2_rules rules_out, rules_in;
         _Atomic uint32_t given_up;                  /* streams that were since the answers' side looked */
         _Atomic uint64_t open[LIMIT_HTTP2_STREAMS]; /* private to http2_streams.c; 0: free */
@@ -34,6 +36,9 @@ struct http2_flow {
 
 /* The first bytes of one direction are HTTP/2. Return: false when there is no room: it cannot be followed. */
 bool http2_flow_begin(struct conn *conn);
+/* The oldest request was answered by going on as HTTP/2: it becomes a stream, which has its real answer still
+ * to come. Answers' side. Return: false when it cannot be followed: nothing has changed. */
+bool http2_flow_upgrade(struct conn *conn);
 /* The direction's parser is one of HTTP/2 from here on, if it was not before. Return: false: it cannot be. */
 bool http2_flow_ready(struct conn *conn, struct direction *direction);
 /* Nobody uses it any more; NULL accepted. */

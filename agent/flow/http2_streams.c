@@ -21,8 +21,8 @@ static struct http2_flow *flow_new(void)
                 stat_add(STAT_UNTRACED_SLAB_FULL, 1);
                 return NULL;
         }
-        memset(&flow->rules_out, 0,
-               offsetof(struct http2_flow, memory_out) - offsetof(struct http2_flow, rules_out));
+        memset(&flow->upgraded, 0,
+               offsetof(struct http2_flow, memory_out) - offsetof(struct http2_flow, upgraded));
         atomic_store_explicit(&flow->rules_out.frame_max, HTTP2_FRAME_MIN, memory_order_relaxed);
         atomic_store_explicit(&flow->rules_in.frame_max, HTTP2_FRAME_MIN, memory_order_relaxed);
         flow->index = index;
@@ -42,9 +42,12 @@ bool http2_flow_ready(struct conn *conn, struct direction *direction)
 
         if (LIKELY(direction->http2 != NULL))
                 return true;
+        if (asks && direction_http1_busy(direction))
+                return false; /* a request that has not ended is none of HTTP/2 */
         return conn_becomes_http2(direction) &&
                http2_init(direction->http2, asks ? HTTP2_CLIENT : HTTP2_SERVER,
-                          out ? &flow->memory_out : &flow->memory_in);
+                          out ? &flow->memory_out : &flow->memory_in) &&
+               (!flow->upgraded || http2_go_on(direction->http2, &flow->hello));
 }
 
 bool http2_flow_begin(struct conn *conn)
@@ -56,6 +59,37 @@ bool http2_flow_begin(struct conn *conn)
                                                  __ATOMIC_ACQUIRE))
                 http2_flow_free(flow);
         return conn->http2;
+}
+
+/* Did it ask for it, as the only request that waits, whole, and nobody else's to tell? */
+static bool may_upgrade(const struct conn *conn, const struct exchange *exchange,
+                        struct http2_hello *ret_hello)
+{
+        uint32_t waiting = atomic_load(&conn->queue_tail) - atomic_load(&conn->queue_head);
+        const struct http1_span *settings = &exchange->text_at[HTTP1_HTTP2_SETTINGS];
+
+        return !conn->http2 && !conn->fcgi && waiting == 1 && exchange->head_done && exchange->request_done &&
+               !exchange->shared && !exchange->handoff && settings->present && !settings->cut &&
+               http2_hello_read(exchange_text(exchange, HTTP1_HTTP2_SETTINGS), ret_hello);
+}
+
+bool http2_flow_upgrade(struct conn *conn)
+{
+        struct exchange *exchange = conn_queue_first(conn);
+        struct http2_hello hello;
+        struct http2_flow *flow;
+        uint32_t http1 = CONN_HTTP1;
+
+        if (!may_upgrade(conn, exchange, &hello) || !(flow = flow_new()))
+                return false;
+        flow->upgraded = true;
+        flow->hello = hello;
+        exchange->stream = HTTP2_UPGRADED;
+        (void)http2_flow_put(flow, exchange);
+        __atomic_store_n(&conn->http2, flow, __ATOMIC_RELEASE);
+        conn_queue_leave(conn);
+        (void)atomic_compare_exchange_strong(&conn->phase, &http1, CONN_HTTP2);
+        return true;
 }
 
 /* --- open streams --- */

@@ -8,6 +8,8 @@
 #include "agent/flow/stream.h"
 #include "agent/flow/to_span.h"
 
+#define STATUS_SWITCHING 101
+
 struct answer_call {
         struct conn *conn;
         uint64_t now_ns;
@@ -49,8 +51,11 @@ static bool on_head(void *ctx, struct http1 *parser, size_t at)
         struct answer_call *call = ctx;
         struct exchange *exchange = conn_queue_first(call->conn);
 
-        if (parser->head.status >= 100 && parser->head.status < 200 && parser->head.status != 101)
+        if (parser->head.status >= 100 && parser->head.status < 200 &&
+            parser->head.status != STATUS_SWITCHING)
                 return true;
+        if (parser->head.status == STATUS_SWITCHING && parser->head.h2c && http2_flow_upgrade(call->conn))
+                return false;
         handoff_answers(call->conn, exchange);
         exchange->status = parser->head.status;
         exchange->response_minor = parser->head.minor;

@@ -29,6 +29,7 @@ enum http1_text {
         HTTP1_X_FORWARDED_FOR,
         HTTP1_X_FORWARDED_PROTO,
         HTTP1_X_FORWARDED_HOST,
+        HTTP1_HTTP2_SETTINGS,
         HTTP1_TEXTS
 };
 
@@ -58,7 +59,7 @@ struct http1_head {
         uint8_t minor;   /* HTTP/1.minor: 0 or 1 */
         uint16_t status; /* responses */
         bool keep_alive; /* the connection persists after this message (RFC 9112 section 9.3) */
-        bool upgrade;    /* the request carries Upgrade */
+        bool h2c;        /* Upgrade names HTTP/2 in clear text */
         bool expect_continue;
         bool connect; /* the request's method is CONNECT */
         bool eol_lf;  /* the head's last line ended with LF alone: added lines must as well */

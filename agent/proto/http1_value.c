@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The fields that matter and their values: texts are copied, lists are read element by element,
- * everything else is passed over from line end to line end.
- */
+/* The fields that matter: texts are copied, lists read by elements; all else is passed over up to its end. */
 #include "agent/proto/http1_priv.h"
 
 /* The same bytes, letters in any case? Only control characters could be mistaken for others. */
@@ -64,6 +61,12 @@ static bool element_expect(struct http1 *parser, struct slice element)
         return true;
 }
 
+static bool element_upgrade(struct http1 *parser, struct slice element)
+{
+        parser->head.h2c |= slice_eq_nocase(element, SLICE("h2c"));
+        return true;
+}
+
 static bool element_content_length(struct http1 *parser, struct slice element)
 {
         struct http1_priv *priv = http1_priv(parser);
@@ -113,6 +116,7 @@ enum field {
         FIELD_USER_AGENT,
         FIELD_TRACEPARENT,
         FIELD_CONTENT_LENGTH,
+        FIELD_HTTP2_SETTINGS,
         FIELD_X_FORWARDED_FOR,
         FIELD_X_FORWARDED_HOST,
         FIELD_X_FORWARDED_PROTO,
@@ -132,23 +136,20 @@ enum field {
         {                                                                                              \
                 {name, sizeof(name) - 1}, requests_only, false, HTTP1_VALUE_LIST, HTTP1_TEXTS, element \
         }
-#define ROW_FLAG(name)                                                                     \
-        {                                                                                  \
-                {name, sizeof(name) - 1}, true, false, HTTP1_VALUE_SKIP, HTTP1_TEXTS, NULL \
-        }
 
 /* In order of the names' lengths. */
 static const struct field_row rows[FIELDS] = {
         [FIELD_HOST] = ROW_TEXT("host", HTTP1_HOST),
         [FIELD_EXPECT] = ROW_LIST("expect", true, element_expect),
         [FIELD_BAGGAGE] = ROW_JOIN("baggage", HTTP1_BAGGAGE),
-        [FIELD_UPGRADE] = ROW_FLAG("upgrade"),
+        [FIELD_UPGRADE] = ROW_LIST("upgrade", false, element_upgrade),
         [FIELD_FORWARDED] = ROW_JOIN("forwarded", HTTP1_FORWARDED),
         [FIELD_CONNECTION] = ROW_LIST("connection", false, element_connection),
         [FIELD_TRACESTATE] = ROW_JOIN("tracestate", HTTP1_TRACESTATE),
         [FIELD_USER_AGENT] = ROW_TEXT("user-agent", HTTP1_USER_AGENT),
         [FIELD_TRACEPARENT] = ROW_TEXT("traceparent", HTTP1_TRACEPARENT),
         [FIELD_CONTENT_LENGTH] = ROW_LIST("content-length", false, element_content_length),
+        [FIELD_HTTP2_SETTINGS] = ROW_TEXT("http2-settings", HTTP1_HTTP2_SETTINGS),
         [FIELD_X_FORWARDED_FOR] = ROW_JOIN("x-forwarded-for", HTTP1_X_FORWARDED_FOR),
         [FIELD_X_FORWARDED_HOST] = ROW_TEXT("x-forwarded-host", HTTP1_X_FORWARDED_HOST),
         [FIELD_X_FORWARDED_PROTO] = ROW_TEXT("x-forwarded-proto", HTTP1_X_FORWARDED_PROTO),
@@ -177,7 +178,7 @@ const uint32_t http1_value_letters[HTTP1_NAME_MAX + 1] = {
         [9] = LETTER('r'),
         [10] = LETTER('n') | LETTER('a') | LETTER('e'),
         [11] = LETTER('a'),
-        [14] = LETTER('n'),
+        [14] = LETTER('n') | LETTER('t'),
         [15] = LETTER('f'),
         [16] = LETTER('f'),
         [17] = LETTER('a') | LETTER('f'),
@@ -205,7 +206,6 @@ static enum field begin_field(struct http1 *parser, struct slice name)
 
         if (field == FIELDS)
                 return FIELDS;
-        parser->head.upgrade |= field == FIELD_UPGRADE;
         priv->coding_seen |= field == FIELD_TRANSFER_ENCODING;
         if (field == FIELD_TRACEPARENT && parser->head.traceparent_count < UINT16_MAX)
                 parser->head.traceparent_count++;
@@ -265,8 +265,7 @@ bool http1_value_end(struct http1 *parser)
                 return true;
         if (rows[parser->field].state == HTTP1_VALUE_LIST)
                 return end_element(parser);
-        if (rows[parser->field].state == HTTP1_VALUE_TEXT)
-                http1_text_end(parser, rows[parser->field].text);
+        http1_text_end(parser, rows[parser->field].text);
         return true;
 }
 
@@ -394,7 +393,7 @@ bool http1_value_whole(struct http1 *parser, struct slice name, struct slice val
 {
         enum field field = begin_field(parser, name);
 
-        if (field == FIELDS || rows[field].state == HTTP1_VALUE_SKIP)
+        if (field == FIELDS)
                 return true;
         if (value.len && value.p[value.len - 1] == '\r')
                 value.len--;

@@ -55,6 +55,13 @@ enum http2_flag {
 
 enum http2_setting { HTTP2_HEADER_TABLE_SIZE = 1, HTTP2_MAX_FRAME_SIZE = 5 };
 
+#define HTTP2_UPGRADED 1 /* the stream that a request of HTTP/1 becomes */
+
+/* What a client says of itself in the request that asks for HTTP/2. */
+struct http2_hello {
+        uint32_t frame_max, table;
+};
+
 /* Captured from a header block. Of several fields of one name the first; of tracestate, baggage, Forwarded
  * and X-Forwarded-For all, with ',' between them. */
 enum http2_text {
@@ -230,6 +237,17 @@ bool http2_busy(const struct http2 *parser);
 /* The other side's SETTINGS_HEADER_TABLE_SIZE is in force; between header blocks only. Return: false: lost.
  */
 bool http2_limit_table(struct http2 *parser, uint32_t size);
+
+/**
+ * http2_hello_read() - the value of a HTTP2-Settings field (RFC 7540 section 3.2.1)
+ *
+ * Return: false when it is none.
+ */
+bool http2_hello_read(struct slice value, struct http2_hello *ret_hello);
+
+/* The connection was one of HTTP/1 (RFC 7540 section 3.2): a new parser begins with what the client has said.
+ * Return: false: lost. */
+bool http2_go_on(struct http2 *parser, const struct http2_hello *hello);
 
 /* From here on the parser can be put back to where it is now. One mark at a time; http2_unmark() ends it. */
 void http2_mark(struct http2 *parser, struct http2_undo *undo);

@@ -91,9 +91,9 @@ static inline void http1_log_head(struct http1_log *log)
         http1_log_text(log, "for=", HTTP1_X_FORWARDED_FOR);
         http1_log_text(log, "proto=", HTTP1_X_FORWARDED_PROTO);
         http1_log_text(log, "fhost=", HTTP1_X_FORWARDED_HOST);
-        http1_log_add(log, "%s%s%s%s%s %s", head->keep_alive ? " keep" : " close",
-                      head->upgrade ? " upgrade" : "", head->expect_continue ? " expect" : "",
-                      head->connect ? " connect" : "", head->eol_lf ? " lf" : "", bodies[head->body]);
+        http1_log_add(log, "%s%s%s%s%s %s", head->keep_alive ? " keep" : " close", head->h2c ? " h2c" : "",
+                      head->expect_continue ? " expect" : "", head->connect ? " connect" : "",
+                      head->eol_lf ? " lf" : "", bodies[head->body]);
         if (head->body == HTTP1_BODY_LENGTH || head->content_length)
                 http1_log_add(log, "=%llu", (unsigned long long)head->content_length);
 }

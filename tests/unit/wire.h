@@ -24,7 +24,7 @@
 
 struct told {
         uint8_t trace_id[16], span_id[8], parent_id[8];
-        int status, error, truncated, incomplete, unanswered, shape, kind, flags, reset, grpc_status;
+        int status, error, truncated, incomplete, unanswered, shape, kind, flags, reset, grpc_status, version;
         char method[16], target[256], tracestate[64];
         size_t target_len, agent_len, host_len; /* as they are in the span */
         uint64_t start_ns, end_ns;
@@ -62,6 +62,8 @@ void home_span(const struct span *span, uint64_t now_mono_ns)
                         t->reset = (int)a->num;
                 if (a->key == SEMCONV_RAW_GRPC_STATUS)
                         t->grpc_status = (int)a->num;
+                if (a->key == SEMCONV_RAW_HTTP_VERSION)
+                        t->version = (int)a->num;
                 if (a->key == SEMCONV_RAW_TRUNCATED)
                         t->truncated = 1;
                 if (a->key == SEMCONV_RAW_UNANSWERED)
