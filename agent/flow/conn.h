@@ -68,6 +68,7 @@ struct conn {
         bool eof;                    /* the peer ended the stream */
         bool spoke_http;             /* a request head went out whole */
         bool fcgi;                   /* FastCGI, not HTTP */
+        bool maybe_http2;            /* HTTP/1 so far, by so few bytes that they may be HTTP/2's preface */
         bool kept;                   /* server, closed: for requests that children may answer */
         bool silent;                 /* server: no byte of a response has left that we did not see */
         bool was_shared;             /* server: with a child, which may have written on it */

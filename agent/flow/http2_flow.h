@@ -36,6 +36,9 @@ struct http2_flow {
 
 /* The first bytes of one direction are HTTP/2. Return: false when there is no room: it cannot be followed. */
 bool http2_flow_begin(struct conn *conn);
+/* More came after first bytes that may be HTTP/2's preface: if they are, the connection is one from here on.
+ * Requests' side. */
+void http2_flow_reconsider(struct conn *conn, struct direction *direction, struct slice bytes);
 /* The oldest request was answered by going on as HTTP/2: it becomes a stream, which has its real answer still
  * to come. Answers' side. Return: false when it cannot be followed: nothing has changed. */
 bool http2_flow_upgrade(struct conn *conn);

@@ -61,6 +61,47 @@ bool http2_flow_begin(struct conn *conn)
         return conn->http2;
 }
 
+/* None of its bytes is one of a request. Return: false when somebody has answered it. */
+static bool take_back(struct conn *conn)
+{
+        struct exchange *exchange = conn->sending;
+
+        if (!exchange)
+                return true;
+        if (!conn_queue_withdraw(conn, exchange))
+                return false;
+        conn->sending = NULL;
+        exchange_drop(exchange);
+        exchange_drop(exchange);
+        return true;
+}
+
+void http2_flow_reconsider(struct conn *conn, struct direction *direction, struct slice bytes)
+{
+        static const struct http2_sink nobody = {.ctx = NULL};
+        struct slice begun = direction->http1 ? http1_begun(direction->http1) : SLICE("");
+        uint32_t http1 = CONN_HTTP1;
+        char first[HTTP2_PREFACE_LEN];
+
+        if (begun.len + bytes.len < HTTP2_PREFACE_SURE)
+                return;
+        conn->maybe_http2 = false;
+        if (begun.len >= HTTP2_PREFACE_SURE)
+                return;
+        bytes = slice_to(bytes, sizeof(first) - begun.len);
+        memcpy(first, begun.p, begun.len);
+        memcpy(first + begun.len, bytes.p, bytes.len);
+        if (http2_guess(slice_make(first, begun.len + bytes.len), HTTP2_CLIENT) == PROTO_NO ||
+            !take_back(conn))
+                return;
+        if (direction->http1)
+                http1_init(direction->http1, HTTP1_REQUESTS);
+        if (!http2_flow_begin(conn) || !http2_flow_ready(conn, direction))
+                return; /* HTTP/1 cannot read on either */
+        (void)http2_feed(direction->http2, slice_make(first, begun.len), &nobody);
+        (void)atomic_compare_exchange_strong(&conn->phase, &http1, CONN_HTTP2);
+}
+
 /* Did it ask for it, as the only request that waits, whole, and nobody else's to tell? */
 static bool may_upgrade(const struct conn *conn, const struct exchange *exchange,
                         struct http2_hello *ret_hello)

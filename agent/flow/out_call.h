@@ -56,6 +56,9 @@ enum conn_phase out_protocol(const struct conn *conn);
 /* Its first bytes. Return: false when they are of no protocol that we know. */
 bool out_begins(const struct out_plan *plan);
 
+/* More bytes, after first ones that were too few to tell the protocol. */
+void out_reconsider(struct out_plan *plan);
+
 /* The parser as it is, before this call's bytes; and put back to there, with conn->sending put back before.
  */
 void out_remember_parser(struct out_plan *plan);

@@ -6,7 +6,7 @@
 #include "agent/flow/http2_flow.h"
 #include "agent/flow/out_call.h"
 
-#define PREFACE_SURE 4 /* bytes of HTTP/2's preface that no request of HTTP/1 begins with */
+#define FIRST 64 /* bytes that are looked at */
 
 static bool feed_piece(struct out_call *call, struct slice bytes)
 {
@@ -44,23 +44,41 @@ uint64_t out_body_left(const struct conn *conn)
         return conn->fcgi ? fcgi_body_left(conn->out.fcgi) : direction_http1_body_left(&conn->out);
 }
 
+static struct slice first_bytes(const struct out_plan *plan, char out[FIRST])
+{
+        size_t len = 0;
+
+        for (int i = 0; i < plan->host_iovcnt && len < FIRST; i++) {
+                size_t piece = MIN(plan->host_iov[i].iov_len, FIRST - len);
+
+                memcpy(out + len, piece ? plan->host_iov[i].iov_base : "", piece);
+                len += piece;
+        }
+        return slice_make(out, len);
+}
+
 /* Could the host's first bytes be a request? Return: of which protocol, or CONN_OPAQUE. */
 static enum conn_phase guess(const struct out_plan *plan)
 {
-        char first[64];
-        size_t len = 0;
+        char room[FIRST];
+        struct slice first = first_bytes(plan, room);
+        struct conn *conn = plan->conn;
 
-        for (int i = 0; i < plan->host_iovcnt && len < sizeof(first); i++) {
-                size_t piece = MIN(plan->host_iov[i].iov_len, sizeof(first) - len);
-
-                memcpy(first + len, piece ? plan->host_iov[i].iov_base : "", piece);
-                len += piece;
+        if (http2_guess(first, HTTP2_CLIENT) != PROTO_NO) {
+                if (first.len >= HTTP2_PREFACE_SURE || conn->http2)
+                        return CONN_HTTP2;
+                conn->maybe_http2 = true;
         }
-        if (len >= PREFACE_SURE && http2_guess(slice_make(first, len), HTTP2_CLIENT) != PROTO_NO)
-                return CONN_HTTP2;
-        if (http1_guess(slice_make(first, len), HTTP1_REQUESTS) != PROTO_NO)
+        if (http1_guess(first, HTTP1_REQUESTS) != PROTO_NO)
                 return CONN_HTTP1;
-        return fcgi_guess(slice_make(first, len), FCGI_REQUESTS) != PROTO_NO ? CONN_FCGI : CONN_OPAQUE;
+        return fcgi_guess(first, FCGI_REQUESTS) != PROTO_NO ? CONN_FCGI : CONN_OPAQUE;
+}
+
+void out_reconsider(struct out_plan *plan)
+{
+        char room[FIRST];
+
+        http2_flow_reconsider(plan->conn, &plan->conn->out, first_bytes(plan, room));
 }
 
 enum conn_phase out_protocol(const struct conn *conn)

@@ -229,13 +229,14 @@ static bool on_end(void *ctx, struct http1 *parser, size_t at)
         return true;
 }
 
-#define PREFACE_SURE 4 /* bytes of HTTP/2's preface that no request of HTTP/1 begins with */
-
 /* What do the first bytes begin? Return: CONN_OPAQUE: nothing that we know, or not what the server's did. */
 static enum conn_phase recognise(struct conn *conn, struct slice bytes)
 {
-        if (bytes.len >= PREFACE_SURE && http2_guess(bytes, HTTP2_CLIENT) != PROTO_NO)
+        bool preface = http2_guess(bytes, HTTP2_CLIENT) != PROTO_NO;
+
+        if (preface && (bytes.len >= HTTP2_PREFACE_SURE || conn->http2))
                 return http2_flow_begin(conn) ? CONN_HTTP2 : CONN_OPAQUE;
+        conn->maybe_http2 = preface;
         if (conn->http2)
                 return CONN_OPAQUE;
         if (http1_guess(bytes, HTTP1_REQUESTS) != PROTO_NO)
@@ -262,6 +263,8 @@ void serve_in_bytes(struct conn *conn, int fd, struct slice bytes, struct serve_
                         return;
                 }
                 (void)atomic_compare_exchange_strong(&conn->phase, &open, protocol);
+        } else if (UNLIKELY(conn->maybe_http2)) {
+                http2_flow_reconsider(conn, &conn->in, bytes);
         }
         if (conn_phase(conn) == CONN_FCGI)
                 fcgi_flow_requests(conn, fd, bytes, now_ns);

@@ -203,6 +203,8 @@ bool stream_out_plan(struct out_plan *ret_plan, struct conn *conn, const struct 
                         (void)give_up(conn, STAT_OPAQUE_UNKNOWN);
                 goto pass;
         }
+        if (UNLIKELY(conn->maybe_http2))
+                out_reconsider(plan);
         if (conn->http2 && !http2_flow_ready(conn, &conn->out)) {
                 (void)give_up(conn, STAT_OPAQUE_UNSEEN);
                 goto pass;

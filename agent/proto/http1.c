@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The HTTP/1 parser's drive: between messages, bodies, the end of the stream, first guesses. */
+#include "agent/base/load.h"
 #include "agent/proto/http1_priv.h"
 
 void http1_init(struct http1 *parser, enum http1_role role)
@@ -306,6 +307,14 @@ bool http1_eof(struct http1 *parser, const struct http1_sink *sink)
 bool http1_busy(const struct http1 *parser)
 {
         return parser->state != HTTP1_IDLE && parser->state != HTTP1_IDLE_LF;
+}
+
+struct slice http1_begun(struct http1 *parser)
+{
+        const struct http1_priv *priv = http1_priv(parser);
+        bool method = parser->state == HTTP1_METHOD_WORD && !parser->lost;
+
+        return slice_make(priv->word, method ? MIN(priv->word_len, HTTP1_WORD_MAX) : 0);
 }
 
 bool http1_fresh(const struct http1 *parser)

@@ -154,6 +154,9 @@ bool http1_eof(struct http1 *parser, const struct http1_sink *sink);
 /* True in mid-message (first byte seen, end not yet). */
 bool http1_busy(const struct http1 *parser);
 
+/* The first bytes of a request, as long as they are part of its method; else empty. Borrowed. */
+struct slice http1_begun(struct http1 *parser);
+
 /* True when a new parser would do as well: nothing of the next message was seen, and nothing is wrong. */
 bool http1_fresh(const struct http1 *parser);
 

@@ -23,6 +23,7 @@
 #include "agent/proto/proto.h"
 
 #define HTTP2_PREFACE_LEN      24
+#define HTTP2_PREFACE_SURE     4 /* bytes of it that no request of HTTP/1 begins with */
 #define HTTP2_FRAME_HEADER_LEN 9
 #define HTTP2_FLAGS_AT         4     /* in a frame header */
 #define HTTP2_FRAME_MIN        16384 /* the least that SETTINGS_MAX_FRAME_SIZE can be, and what it begins with */

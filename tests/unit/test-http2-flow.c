@@ -181,7 +181,7 @@ END_TEST
 START_TEST(test_split_everywhere)
 {
         make(&original, THREE);
-        for (size_t cut = 4; cut < original.len; cut++) {
+        for (size_t cut = 1; cut < original.len; cut++) {
                 unsigned contexts;
 
                 connect_now();

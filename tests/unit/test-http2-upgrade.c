@@ -271,6 +271,75 @@ START_TEST(test_the_first_stream)
 }
 END_TEST
 
+/* So few first bytes that they may be a request of HTTP/1. */
+START_TEST(test_first_bytes_one_by_one)
+{
+        make(&asked, "", "PRI|S|H1e " GET "up|H3e " GET "three");
+        make(&answered, "", ANSWERS);
+        for (unsigned step = 1; step < 5; step++) {
+                accept_now();
+                for (size_t at = 0; at < asked.len; at += step)
+                        host_gets(asked.bytes + at, MIN(step, asked.len - at));
+                send_bytes(answered.bytes, answered.len);
+                expect_both(SPAN_SERVER);
+                connect_now();
+                for (size_t at = 0; at < HTTP2_PREFACE_LEN; at += step)
+                        send_bytes(asked.bytes + at, MIN(step, HTTP2_PREFACE_LEN - at));
+                send_bytes(asked.bytes + HTTP2_PREFACE_LEN, asked.len - HTTP2_PREFACE_LEN);
+                expect_contexts(2);
+                answer_from(0);
+                expect_both(SPAN_CLIENT);
+        }
+        /* A server that was the first to speak. */
+        connect_now();
+        recv_bytes(answered.bytes, HTTP2_FRAME_HEADER_LEN);
+        send_bytes(asked.bytes, 1);
+        send_bytes(asked.bytes + 1, asked.len - 1);
+        answer_from(HTTP2_FRAME_HEADER_LEN);
+        expect_both(SPAN_CLIENT);
+}
+END_TEST
+
+/* None of the first bytes has left when the host changes its mind. */
+static long take_nothing(size_t offered)
+{
+        return -1;
+}
+
+START_TEST(test_first_bytes_of_something_else)
+{
+        static const char *const rows[] = {"P", "PR", "PRI", "\r\nPRI"};
+        static const char *const rests[] = {"OST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+                                            "OPFIND / HTTP/1.1\r\n\r\n", " / HTTP/1.1\r\n\r\n",
+                                            " / HTTP/1.1\r\n\r\n"};
+
+        for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
+                for (unsigned server = 0; server < 2; server++) {
+                        server ? (void)accept_now() : connect_now();
+                        server ? host_gets_text(rows[i]) : send_bytes(rows[i], strlen(rows[i]));
+                        server ? host_gets_text(rests[i]) : send_bytes(rests[i], strlen(rests[i]));
+                        server ? host_puts(ok) : host_recv(ok);
+                        tap_net_close(FD);
+                        ck_assert_uint_eq(told_count, 1);
+                        ck_assert_int_eq(told[0].status, 200);
+                        ck_assert_int_eq(told[0].version, 11);
+                        ck_assert_int_eq(open_now, 0);
+                }
+        connect_now();
+        ck_assert_int_eq(host_send("PR", 2, take_nothing), -1);
+        send_bytes("POST /p HTTP/1.1\r\n\r\n", 20);
+        host_recv(ok);
+        tap_net_close(FD);
+        ck_assert_uint_eq(told_count, 1);
+        ck_assert_str_eq(told[0].method, "POST");
+        connect_now();
+        send_bytes("\r\nPRI", 5);
+        send_bytes(" * HTTP/2.0\r\n\r\nSM\r\n\r\n", 21);
+        ck_assert_int_eq(phase_now(), CONN_OPAQUE);
+        tap_net_close(FD);
+}
+END_TEST
+
 START_TEST(test_hello)
 {
         struct http2_hello hello;
@@ -290,4 +359,5 @@ END_TEST
 
 UNIT_MAIN_WITH("http2-upgrade", serving_setup, test_client, test_client_split_everywhere, test_a_large_table,
                test_server, test_refused, test_what_cannot_be_followed, test_settings_that_are_empty,
-               test_the_first_stream, test_hello)
+               test_the_first_stream, test_first_bytes_one_by_one, test_first_bytes_of_something_else,
+               test_hello)
