@@ -12,6 +12,7 @@
 #include "export/refine_process.h"
 #include "export/refine_route.h"
 #include "export/refine_server.h"
+#include "export/refine_tls.h"
 
 #define OTLP_FLAG_REMOTE_KNOWN 0x100u
 #define OTLP_FLAG_REMOTE       0x200u
@@ -145,6 +146,7 @@ static void finish(const struct refine_call *call, const struct span *raw)
         make_identity(&draft);
         make_times(&draft, call);
         refine_error(&draft);
+        refine_tls(&draft);
         add_notes(&draft, call->incomplete);
         if (draft.failed || !make_attrs(&draft)) {
                 call->refine->lost++;

@@ -382,6 +382,7 @@ static void conn_release(struct conn *conn)
                 cause_others(false);
         conn_drop_parsers(conn);
         room_give(&conn->peer.name);
+        room_give(&conn->tls_facts);
         room_give(&conn->more);
         slab_free(&conn_slab, conn->index);
 }

@@ -75,11 +75,12 @@ struct conn {
         _Atomic bool peeked;         /* the host looked at bytes before it took them */
         bool others;                 /* server, opaque: counted by cause_others() */
         bool tcp;
-        bool tls;        /* plaintext of a TLS object (tls.h), which has no descriptor of its own */
-        bool carries;    /* its bytes are a TLS object's, which tells what there is to tell */
-        bool unseen_tls; /* a TLS handshake that no object known to us has begun */
-        int tls_error;   /* why TLS failed, as RAW_TLS_ERROR; 0: it did not */
-        uint8_t role;    /* enum conn_role */
+        bool tls;              /* plaintext of a TLS object (tls.h), which has no descriptor of its own */
+        bool carries;          /* its bytes are a TLS object's, which tells what there is to tell */
+        bool unseen_tls;       /* a TLS handshake that no object known to us has begun */
+        struct room tls_facts; /* plaintext: struct span_tls, where that is wanted and known */
+        int tls_error;         /* why TLS failed, as RAW_TLS_ERROR; 0: it did not */
+        uint8_t role;          /* enum conn_role */
         struct cause_opening opening; /* client: for which server request it was opened */
         union {                       /* server: our own side of it, once a request was read */
                 struct sockaddr any;

@@ -11,6 +11,7 @@
 #include "agent/base/sys.h"
 #include "agent/flow/serve.h"
 #include "agent/process.h"
+#include "agent/record/span.h"
 
 #define PER_CHUNK 64
 
@@ -50,6 +51,29 @@ bool tls_begin(struct tls *tls, enum conn_role role)
                 cause_connect(&thread_state.cause, &conn->opening);
         tls->conn = conn;
         return true;
+}
+
+static uint8_t copy_text(char *to, struct slice text)
+{
+        uint8_t len = text.len <= SPAN_TLS_TEXT ? (uint8_t)text.len : 0;
+
+        if (len)
+                memcpy(to, text.p, len);
+        return len;
+}
+
+void tls_learn(struct tls *tls, const struct tls_facts *facts)
+{
+        struct room *room = &tls->conn->tls_facts;
+        struct span_tls *told;
+
+        if (room->p || !room_take(room, sizeof(*told)))
+                return;
+        told = (struct span_tls *)(void *)room->p;
+        told->version = (uint16_t)facts->version;
+        told->resumed = facts->resumed;
+        told->cipher_len = copy_text(told->text, facts->cipher);
+        told->next_protocol_len = copy_text(told->text + told->cipher_len, facts->next_protocol);
 }
 
 /* The host waits on the descriptor, not on the TLS object. */

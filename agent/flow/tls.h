@@ -56,6 +56,16 @@ void tls_setup(struct tls *tls);
 /* It has no carrier yet, and its handshake began with these bytes. Context: hook. */
 void tls_hello(struct tls *tls, const unsigned char random[TLS_RANDOM]);
 
+/* What the library tells of a handshake that is complete. */
+struct tls_facts {
+        int version; /* as handshakes say it: 0x0304 */
+        bool resumed;
+        struct slice cipher, next_protocol; /* what is too long is left out */
+};
+
+/* Its requests will say so. Context: hook. */
+void tls_learn(struct tls *tls, const struct tls_facts *facts);
+
 /* All that is under way on it ends; it may begin anew. Context: hook. */
 void tls_end(struct tls *tls);
 

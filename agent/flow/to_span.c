@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/flow/to_span.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "agent/base/clock.h"
@@ -126,6 +127,15 @@ static inline void add_failure(struct span *span, const struct conn *conn,
                 span_add_str(span, SEMCONV_ERROR_TYPE, SLICE("timeout"));
 }
 
+static void add_tls(struct span *span, const struct conn *conn)
+{
+        const struct span_tls *tls = (const void *)conn->tls_facts.p;
+
+        span_add_bytes(
+                span, SEMCONV_RAW_TLS,
+                slice_make(tls, offsetof(struct span_tls, text) + tls->cipher_len + tls->next_protocol_len));
+}
+
 void to_span_exchange(const struct conn *conn, struct exchange *exchange,
                       const struct exchange_outcome *outcome)
 {
@@ -138,6 +148,8 @@ void to_span_exchange(const struct conn *conn, struct exchange *exchange,
         set_times(&span, exchange->start_ns, outcome->end_ns);
         if (exchange->status)
                 span_add_int(&span, SEMCONV_HTTP_RESPONSE_STATUS_CODE, exchange->status);
+        if (UNLIKELY(conn->tls_facts.p))
+                add_tls(&span, conn);
         if (UNLIKELY(outcome->error || outcome->timed_out))
                 add_failure(&span, conn, outcome);
         if (UNLIKELY(exchange->grpc_answered))

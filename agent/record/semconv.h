@@ -39,6 +39,11 @@
         X(RPC_METHOD, "rpc.method")                                                                        \
         X(RPC_METHOD_ORIGINAL, "rpc.method_original")                                                      \
         X(RPC_RESPONSE_STATUS_CODE, "rpc.response.status_code")                                            \
+        X(TLS_PROTOCOL_NAME, "tls.protocol.name")                                                          \
+        X(TLS_PROTOCOL_VERSION, "tls.protocol.version")                                                    \
+        X(TLS_CIPHER, "tls.cipher")                                                                        \
+        X(TLS_NEXT_PROTOCOL, "tls.next_protocol")                                                          \
+        X(TLS_RESUMED, "tls.resumed")                                                                      \
         X(RAW_METHOD, "raw.method")             /* str: request method as sent */                          \
         X(RAW_TARGET, "raw.target")             /* str: request target as sent */                          \
         X(RAW_HOST, "raw.host")                 /* str: Host field as sent */                              \
@@ -62,7 +67,8 @@
         X(RAW_UNANSWERED, "raw.unanswered")   /* int 1: server side: no response was written */            \
         X(RAW_TLS_ERROR, "raw.tls_error")     /* int: enum span_tls_error, X509_V_ERR_*, GNUTLS_E_* */     \
         X(RAW_RESET, "raw.reset")             /* int: error code of HTTP/2 + 1: it ended the stream */     \
-        X(RAW_GRPC_STATUS, "raw.grpc_status") /* int: gRPC status code + 1 */
+        X(RAW_GRPC_STATUS, "raw.grpc_status") /* int: gRPC status code + 1 */                              \
+        X(RAW_TLS, "raw.tls")                 /* bytes: struct span_tls */
 
 enum semconv {
 #define X(id, name) SEMCONV_##id,

@@ -35,6 +35,15 @@ enum span_shape {
 /* Of SEMCONV_RAW_TLS_ERROR. Positive numbers are OpenSSL's X509_V_ERR_*, lower ones GnuTLS's GNUTLS_E_*. */
 enum span_tls_error { TLS_ERROR_HANDSHAKE = -1, TLS_ERROR_PROTOCOL = -2 };
 
+/* SEMCONV_RAW_TLS: what its library tells of a connection. No more of text than there is follows. */
+#define SPAN_TLS_TEXT 48
+struct span_tls {
+        uint16_t version; /* as handshakes say it: 0x0304 */
+        uint8_t resumed;
+        uint8_t cipher_len, next_protocol_len;
+        char text[2 * SPAN_TLS_TEXT]; /* cipher suite, protocol chosen by ALPN */
+};
+
 enum attr_type { ATTR_STR = 1, ATTR_INT = 2, ATTR_BYTES = 3, ATTR_BOOL = 4 };
 
 struct attr {

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define HANDOVER_MAGIC   0x6c65746fu /* "otel" */
-#define HANDOVER_VERSION 3           /* changes with RING_VERSION */
+#define HANDOVER_VERSION 4           /* changes with RING_VERSION */
 
 enum handover_flags {
         HANDOVER_STDERR = 1 << 0, /* second descriptor: where console output and our messages go */

@@ -26,7 +26,7 @@
 #include "agent/record/span.h"
 
 #define RING_MAGIC   0x676e6972656c746full /* "oteLring" */
-#define RING_VERSION 3
+#define RING_VERSION 4
 #define RING_CELL    64
 
 #define RING_WAKE_AGAIN_NS 1000000000ull

@@ -7,6 +7,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/guard.h"
 #include "agent/base/load.h"
+#include "agent/config/config.h"
 #include "agent/record/span.h"
 #include "agent/tap/tap_tls_priv.h"
 
@@ -143,6 +144,16 @@ static void shaken(struct tap_tls_call *call, struct tap_tls_io *io, bool comple
 void tap_tls_hello(struct tap_tls_call *call, const unsigned char random[TLS_RANDOM])
 {
         OBSERVE(tls_hello(call->call.tls, random));
+}
+
+bool tap_tls_wants_facts(const struct tap_tls_call *call)
+{
+        return config_now.tls_attributes && !call->call.tls->conn->tls_facts.p;
+}
+
+void tap_tls_facts(struct tap_tls_call *call, const struct tls_facts *facts)
+{
+        OBSERVE(tls_learn(call->call.tls, facts));
 }
 
 void tap_tls_shaken(struct tap_tls_call *call, struct tap_tls_io *io, bool complete)

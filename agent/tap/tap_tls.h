@@ -77,6 +77,12 @@ static inline bool tap_tls_wants_hello(const struct tap_tls_call *call)
         return !call->call.tls->carrier && !call->call.tls->hello;
 }
 
+/* Is it wanted what the library can tell of the connection (OTEL_INSTRUMENT_TLS_ATTRIBUTES)? Context: signal.
+ */
+bool tap_tls_wants_facts(const struct tap_tls_call *call);
+/* The handshake is complete: that. Context: hook. */
+void tap_tls_facts(struct tap_tls_call *call, const struct tls_facts *facts);
+
 /* A handshake is complete, or has come no further. Context: hook. */
 void tap_tls_shaken(struct tap_tls_call *call, struct tap_tls_io *io, bool complete);
 

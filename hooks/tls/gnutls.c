@@ -194,6 +194,22 @@ static void tell_hello(struct call *call)
                 tap_tls_hello(&call->tap, client.data);
 }
 
+/* Its versions count from SSL 3 on. */
+static void tell_facts(struct call *call)
+{
+        const struct gnutls_library *real = call->session->real;
+        struct gnutls_datum chosen = {NULL, 0};
+        bool known = real->gnutls_alpn_get_selected_protocol(call->gnutls, &chosen) == 0 && chosen.data;
+
+        tap_tls_facts(&call->tap, &(struct tls_facts){
+                                          .version = 0x300 + real->gnutls_protocol_get_version(call->gnutls) -
+                                                     GNUTLS_SSL3,
+                                          .resumed = real->gnutls_session_is_resumed(call->gnutls) > 0,
+                                          .cipher = slice_str(real->gnutls_ciphersuite_get(call->gnutls)),
+                                          .next_protocol = slice_make(chosen.data, known ? chosen.size : 0),
+                                  });
+}
+
 HOOK_EXPORT int gnutls_handshake(struct gnutls_session_int *session)
 {
         struct session *ours = session_of(session);
@@ -205,6 +221,8 @@ HOOK_EXPORT int gnutls_handshake(struct gnutls_session_int *session)
         call.result = ours->real->gnutls_handshake(session);
         if (tap_tls_wants_hello(&call.tap))
                 tell_hello(&call);
+        if (call.result == 0 && tap_tls_wants_facts(&call.tap))
+                tell_facts(&call);
         tap_tls_shaken(&call.tap, &call.io, call.result == 0);
         tap_tls_leave(&call.tap);
         return (int)call.result;

@@ -13,6 +13,16 @@ static long absent_call(void)
         return GNUTLS_E_UNIMPLEMENTED_FEATURE;
 }
 
+static const char *absent_text(void)
+{
+        return NULL;
+}
+
+static void *absent_row(unsigned row)
+{
+        return row == GNUTLS_ROW_gnutls_ciphersuite_get ? (void *)absent_text : (void *)absent_call;
+}
+
 /* One string instead of pointers: nothing for the dynamic linker to relocate at the start. */
 static const char names[] =
 #define X(name) #name "\0"
@@ -71,7 +81,7 @@ static const struct gnutls_library *fill(const struct dl_phdr_info *info, const 
         for (unsigned i = 0; i < GNUTLS_ROW_COUNT; i++, name += strlen(name) + 1) {
                 library->rows[i] = find(object, name);
                 if (!library->rows[i])
-                        library->rows[i] = (void *)absent_call;
+                        library->rows[i] = absent_row(i);
         }
         return library;
 }
@@ -119,6 +129,6 @@ const struct gnutls_library *gnutls_library_for(const void *caller)
         if (search.count)
                 return search.found[0];
         for (unsigned i = 0; i < GNUTLS_ROW_COUNT; i++)
-                none.rows[i] = (void *)absent_call;
+                none.rows[i] = absent_row(i);
         return &none;
 }

@@ -6,18 +6,22 @@
  */
 #include "hooks/tls/gnutls_types.h"
 
-#define GNUTLS_ROWS(X)            \
-        X(gnutls_init)            \
-        X(gnutls_deinit)          \
-        X(gnutls_handshake)       \
-        X(gnutls_server_name_set) \
-        X(gnutls_record_send)     \
-        X(gnutls_record_send2)    \
-        X(gnutls_record_recv)     \
-        X(gnutls_record_cork)     \
-        X(gnutls_bye)             \
-        X(gnutls_error_is_fatal)  \
-        X(gnutls_session_get_random)
+#define GNUTLS_ROWS(X)                       \
+        X(gnutls_init)                       \
+        X(gnutls_deinit)                     \
+        X(gnutls_handshake)                  \
+        X(gnutls_server_name_set)            \
+        X(gnutls_record_send)                \
+        X(gnutls_record_send2)               \
+        X(gnutls_record_recv)                \
+        X(gnutls_record_cork)                \
+        X(gnutls_bye)                        \
+        X(gnutls_error_is_fatal)             \
+        X(gnutls_session_get_random)         \
+        X(gnutls_protocol_get_version)       \
+        X(gnutls_session_is_resumed)         \
+        X(gnutls_alpn_get_selected_protocol) \
+        X(gnutls_ciphersuite_get)
 
 enum {
 #define X(name) GNUTLS_ROW_##name,

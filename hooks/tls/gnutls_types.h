@@ -26,7 +26,12 @@ int gnutls_bye(struct gnutls_session_int *session, int how);
 int gnutls_error_is_fatal(int error);
 void gnutls_session_get_random(struct gnutls_session_int *session, struct gnutls_datum *client,
                                struct gnutls_datum *server);
+int gnutls_protocol_get_version(struct gnutls_session_int *session);
+int gnutls_session_is_resumed(struct gnutls_session_int *session);
+int gnutls_alpn_get_selected_protocol(struct gnutls_session_int *session, struct gnutls_datum *protocol);
+const char *gnutls_ciphersuite_get(struct gnutls_session_int *session);
 
+#define GNUTLS_SSL3                    1
 #define GNUTLS_SERVER                  1u
 #define GNUTLS_DATAGRAM                4u
 #define GNUTLS_NAME_DNS                1

@@ -165,10 +165,36 @@ static void tell_hello(struct call *call)
                 tap_tls_hello(&call->tap, random);
 }
 
+static void tell_facts(struct call *call)
+{
+        const struct openssl_library *real = call->real;
+        const struct ssl_cipher_st *cipher = real->SSL_get_current_cipher(call->ssl);
+        const unsigned char *chosen = NULL;
+        unsigned chosen_len = 0;
+
+        real->SSL_get0_alpn_selected(call->ssl, &chosen, &chosen_len);
+        tap_tls_facts(&call->tap,
+                      &(struct tls_facts){
+                              .version = real->SSL_version(call->ssl),
+                              .resumed = real->SSL_session_reused(call->ssl),
+                              .cipher = slice_str(cipher ? real->SSL_CIPHER_standard_name(cipher) : NULL),
+                              .next_protocol = slice_make(chosen, chosen ? chosen_len : 0),
+                      });
+}
+
+/* A call has gone well that needs a complete handshake. */
+static inline void is_shaken(struct call *call)
+{
+        if (UNLIKELY(tap_tls_wants_facts(&call->tap)))
+                tell_facts(call);
+}
+
 static void shaken(struct call *call, bool complete)
 {
         if (UNLIKELY(tap_tls_wants_hello(&call->tap)))
                 tell_hello(call);
+        if (complete)
+                is_shaken(call);
         tap_tls_shaken(&call->tap, &call->io, complete);
         tap_tls_leave(&call->tap);
 }
@@ -215,6 +241,8 @@ static int in(struct call *call, int (*real)(struct ssl_st *ssl, void *buf, int 
         prepare(call);
         tap_tls_in_begin(&call->tap, peek);
         result = real(call->ssl, buf, num);
+        if (result > 0)
+                is_shaken(call);
         result = (int)tap_tls_in_end(&call->tap, &call->io, buf, num > 0 ? (size_t)num : 0, result, peek);
         tap_tls_leave(&call->tap);
         return result;
@@ -245,6 +273,8 @@ static int in_ex(struct call *call, int (*real)(struct ssl_st *ssl, void *buf, s
         prepare(call);
         tap_tls_in_begin(&call->tap, peek);
         result = real(call->ssl, buf, num, readbytes);
+        if (result > 0)
+                is_shaken(call);
         n = tap_tls_in_end(&call->tap, &call->io, buf, num, result > 0 ? (ssize_t)*readbytes : result, peek);
         if (result > 0)
                 *readbytes = (size_t)n;

@@ -40,6 +40,11 @@
         X(SSL_is_init_finished, minus)    \
         X(SSL_is_server, minus)           \
         X(SSL_want, minus)                \
+        X(SSL_version, zero)              \
+        X(SSL_session_reused, zero)       \
+        X(SSL_get0_alpn_selected, zero)   \
+        X(SSL_get_current_cipher, zero)   \
+        X(SSL_CIPHER_standard_name, zero) \
         X(CRYPTO_get_ex_new_index, minus) \
         X(BIO_test_flags, minus)
 

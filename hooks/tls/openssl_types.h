@@ -9,6 +9,7 @@
 struct ssl_st;
 struct bio_st;
 struct crypto_ex_data_st;
+struct ssl_cipher_st;
 
 int SSL_connect(struct ssl_st *ssl);
 int SSL_accept(struct ssl_st *ssl);
@@ -46,6 +47,11 @@ long SSL_get_verify_result(const struct ssl_st *ssl);
 int SSL_is_init_finished(const struct ssl_st *ssl);
 int SSL_is_server(const struct ssl_st *ssl);
 int SSL_want(const struct ssl_st *ssl);
+int SSL_version(const struct ssl_st *ssl);
+int SSL_session_reused(const struct ssl_st *ssl);
+void SSL_get0_alpn_selected(const struct ssl_st *ssl, const unsigned char **data, unsigned int *len);
+const struct ssl_cipher_st *SSL_get_current_cipher(const struct ssl_st *ssl);
+const char *SSL_CIPHER_standard_name(const struct ssl_cipher_st *cipher);
 
 #define CRYPTO_EX_INDEX_SSL                 0
 #define BIO_FLAGS_SHOULD_RETRY              0x08

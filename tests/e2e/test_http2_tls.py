@@ -112,3 +112,16 @@ def test_servers_go_on_with_a_trace(run, site, authority, spans, name):
         assert set(attributes) <= ALLOWED
         assert (span.name, span.kind, span.status) == (method, "SERVER", "UNSET")
         assert (span.trace_id, span.parent_id) == tuple(context.split("-")[1:3]) if context else span.parent_id == ""
+
+
+def test_attributes_of_tls(run, site, authority, spans):
+    wanted = {"OTEL_INSTRUMENT_TLS_ATTRIBUTES": "true"}
+    with Serving(run, secure_nginx(site, authority), wanted) as server:
+        run(by_hand(site, server.port, *PATHS), env={**authority.trusted, **wanted})
+        server.stop(3)
+        got = spans(6)
+    for span in got:
+        assert span.attributes["tls.next_protocol"] == "h2"
+        assert (span.attributes["tls.protocol.name"], span.attributes["tls.protocol.version"]) == ("tls", "1.2")
+        assert span.attributes["tls.cipher"].startswith("TLS_ECDHE_")
+        assert span.attributes["tls.resumed"] is False

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTPS clients: the same result and bytes as without us, one right span per request, one context header."""
+import re
 import ssl
 
 import pytest
@@ -45,6 +46,14 @@ for i in range(int(sys.argv[3])):
     kept[i].sendall(f'GET /hold/{i} HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n'.encode())
 os._exit(0)"""
 OLD = SILENT.replace("s = ssl.create_default_context()", "c = ssl.create_default_context(); c.maximum_version = 0x303; s = c")
+RESUME = """import http.client, ssl, sys, urllib.parse as p
+url = p.urlsplit(sys.argv[1]); context = ssl.create_default_context(); kept = None
+for i in range(2):
+    c = http.client.HTTPSConnection(url.hostname, url.port, context=context)
+    c.sock = context.wrap_socket(__import__('socket').create_connection((url.hostname, url.port)),
+                                 server_hostname=url.hostname, session=kept)
+    c.request('GET', url.path); c.getresponse().read()
+    kept = c.sock.session"""
 
 CLIENTS = {
     "curl": ["curl", "-sS", "--http1.1"],
@@ -77,6 +86,14 @@ def trusted(authority, tmp_path):
     """Environment of clients that trust the authority; wget is told by a file only."""
     (tmp_path / "wgetrc").write_text(f"ca_certificate={authority.ca}\n")
     return {**authority.trusted, "WGETRC": str(tmp_path / "wgetrc")}
+
+
+TLS_ON = {"OTEL_INSTRUMENT_TLS_ATTRIBUTES": "true"}
+SUITES = {"1.2": r"TLS_ECDHE_(RSA|ECDSA)_WITH_[A-Z0-9_]+", "1.3": r"TLS_(AES|CHACHA20)_[A-Z0-9_]+"}
+
+
+def tls_of(span):
+    return {key[4:]: value for key, value in span.attributes.items() if key.startswith("tls.")}
 
 
 def both(run, origin, command, env, **more):
@@ -154,6 +171,26 @@ def test_a_server_that_ends_the_response_early(run, secure, trusted, spans, path
     span, = spans(1)
     assert (span.name, span.status) == ("GET", "ERROR")
     assert span.attributes["error.type"] == error
+
+
+@pytest.mark.parametrize("client", ["python-urllib", "wget"])
+def test_attributes_of_tls(request, run, secure, trusted, spans, client):
+    """Of both libraries; only when they are asked for."""
+    version = request.node.callspec.params["secure"][4:]
+    command = [*CLIENTS[client], f"https://localhost:{secure.port}/items?id=1"]
+    run(command, trusted)
+    run(command, {**trusted, **TLS_ON})
+    silent, told = sorted(spans(2), key=lambda span: len(span.attributes))
+    assert tls_of(silent) == {}
+    tls = tls_of(told)
+    assert re.fullmatch(SUITES[version], tls.pop("cipher"))
+    assert tls.pop("next_protocol", "http/1.1") == "http/1.1"
+    assert tls == {"protocol.name": "tls", "protocol.version": version, "resumed": False}
+
+
+def test_a_session_that_is_resumed(run, secure, trusted, spans):
+    run([PYTHON, "-c", RESUME, f"https://localhost:{secure.port}/items"], {**trusted, **TLS_ON})
+    assert [tls_of(span)["resumed"] for span in sorted(spans(2), key=lambda span: span.start)] == [False, True]
 
 
 def test_s_client(run, secure, trusted, spans):

@@ -371,6 +371,39 @@ START_TEST(test_refine_server_when_addresses_are_missing)
 }
 END_TEST
 
+/* What is told of TLS comes from another process: no more of it is believed than is there. */
+START_TEST(test_refine_server_when_it_goes_over_tls)
+{
+        static const struct {
+                const char *bytes;
+                size_t len;
+                const char *name, *version, *cipher, *next, *resumed;
+        } rows[] = {
+                {"\4\3\1\3\2TLSh2", 10, "tls", "1.3", "TLS", "h2", "1"},
+                {"\3\3\0\3\0TLS", 8, "tls", "1.2", "TLS", "-", "0"},
+                {"\0\3\2\0\0", 5, "ssl", "3", "-", "-", "1"},
+                {"\5\3\0\377\377TLS", 8, "-", "-", "TLS", "-", "0"},
+                {"\377\2\0\2\377TLS", 8, "-", "-", "TL", "S", "0"},
+                {"\4\3\1\0", 4, "-", "-", "-", "-", "-"},
+        };
+
+        for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+                struct span raw = raw_span(SHAPE_HTTP_SERVER);
+                struct refined got;
+
+                span_add_str(&raw, SEMCONV_RAW_METHOD, SLICE("GET"));
+                span_add_bytes(&raw, SEMCONV_RAW_TLS, slice_make(rows[i].bytes, rows[i].len));
+                refine_one(&got, &raw, "/");
+                ck_assert_str_eq(out_text(got.spans, "tls.protocol.name"), rows[i].name);
+                ck_assert_str_eq(out_text(got.spans, "tls.protocol.version"), rows[i].version);
+                ck_assert_str_eq(out_text(got.spans, "tls.cipher"), rows[i].cipher);
+                ck_assert_str_eq(out_text(got.spans, "tls.next_protocol"), rows[i].next);
+                ck_assert_str_eq(out_text(got.spans, "tls.resumed"), rows[i].resumed);
+                refined_done(&got);
+        }
+}
+END_TEST
+
 static const char routes[] =
         "/users/{id}, /users/me ,/users/{id}/posts/{post},,/files/{path...},/a/*/c,/a/{b}/c,"
         "/a/b/{c},/caf%C3%A9,/dir/";
@@ -501,6 +534,6 @@ END_TEST
 UNIT_MAIN("refine-server", test_refine_server_when_complete, test_refine_server_when_target_varies,
           test_refine_server_when_names_vary, test_refine_server_when_clients_vary,
           test_refine_server_when_status_varies, test_refine_server_when_protocol_varies,
-          test_refine_server_when_addresses_are_missing, test_refine_routes_find_when_paths_vary,
-          test_refine_routes_new_when_patterns_are_bad, test_refine_server_when_routes_are_set,
-          test_refine_forwarded_get_when_fields_are_hostile)
+          test_refine_server_when_addresses_are_missing, test_refine_server_when_it_goes_over_tls,
+          test_refine_routes_find_when_paths_vary, test_refine_routes_new_when_patterns_are_bad,
+          test_refine_server_when_routes_are_set, test_refine_forwarded_get_when_fields_are_hostile)
