@@ -43,22 +43,75 @@ static bool on_grow(void *ctx, struct http2 *parser, size_t need)
                              &parser->text_max);
 }
 
-/*
- * A context that is there already stays: to replace it would take its place in the table from the fields
- * after it. Nor may a tracestate get a traceparent beside it that it does not belong to.
+static void change_digit(uint8_t *span_id, unsigned which, bool shortest)
+{
+        uint8_t *byte = &span_id[which / 2];
+        unsigned shift = which % 2 ? 0 : 4;
+        uint8_t digit = *byte >> shift & 0xf;
+
+        *byte = (uint8_t)(*byte ^ (digit ^ http2_other_digit(digit, shortest)) << shift);
+}
+
+/* Ours in place of a value. Digits of the span id change until the code is as long. Return: false: it never
+ * is.
  */
+static bool compose(struct exchange *exchange, const struct http2_place *place)
+{
+        struct trace_context *context = &exchange->decision.context;
+        char traceparent[TRACEPARENT_LEN];
+        size_t len = 0;
+
+        for (unsigned i = 0; i <= 2 * sizeof(context->span_id) && len != place->len; i++) {
+                if (i)
+                        change_digit(context->span_id, i - 1, len > place->len);
+                traceparent_write(traceparent, context);
+                len = http2_write_value(exchange->added.p, slice_make(traceparent, sizeof(traceparent)),
+                                        place->coded);
+        }
+        exchange->inject_len = (uint16_t)len;
+        return len == place->len && span_id_valid(context->span_id);
+}
+
+/*
+ * A context that the program passes on from a request of its own becomes ours, where no table remembers it:
+ * to replace another one would take its place in the table from the fields after it.
+ */
+static bool replaces(struct exchange *exchange, const struct http2_head *head,
+                     const struct trace_context *passed_on)
+{
+        const struct scope_decision *decision = &exchange->decision;
+
+        return !out_is_foreign(passed_on, decision->rung) &&
+               (!head->tracestate_count || decision->context.tracestate.len) &&
+               room_grow(&exchange->added, TRACEPARENT_LEN, 0) && compose(exchange, &head->traceparent);
+}
+
+/* Nor may a tracestate get a traceparent beside it that it does not belong to. */
 static void decide(struct conn *conn, struct exchange *exchange, const struct http2 *parser)
 {
+        const struct http2_head *head = &parser->head;
         struct cause_departure departure = {.method = http2_text_get(parser, HTTP2_METHOD),
                                             .target = http2_text_get(parser, HTTP2_PATH),
                                             .opening = &conn->opening};
 
         exchange->decided = true;
-        if (parser->head.traceparent_count || parser->head.tracestate_count) {
+        exchange->replaces = head->traceparent_count > 0;
+        if (exchange->replaces &&
+            (head->traceparent_count > 1 || !head->traceparent.from ||
+             !traceparent_parse(http2_text_get(parser, HTTP2_TRACEPARENT), &departure.header) ||
+             cause_by_header(&departure.header) == CAUSE_NONE)) {
+                out_respect(exchange);
+                return;
+        }
+        if (!exchange->replaces && head->tracestate_count) {
                 out_respect(exchange);
                 return;
         }
         scope_decide_into(&exchange->decision, &departure, &exchange->carry);
+        if (exchange->replaces && !replaces(exchange, head, &departure.header)) {
+                out_respect(exchange);
+                return;
+        }
         exchange->traced = true;
         if (exchange->decision.sampled)
                 home_prepare();
@@ -172,6 +225,26 @@ static void insert(struct out_call *call, struct exchange *exchange, const struc
         add_pieces(call, exchange, &front, (size_t)(head->block_end - first) - 1, len);
 }
 
+/*
+ * Where the value has left before it was known, the request stays what it was; and where nothing of the
+ * host's comes behind it, which would take ours along if only a part of it leaves.
+ */
+static void replace(struct out_call *call, struct exchange *exchange, const struct http2 *parser)
+{
+        const struct http2_place *place = &parser->head.traceparent;
+        uint64_t first = parser->position - call->base;
+
+        if (place->from < first || place->from + place->len - first >= call->plan->host_len ||
+            place->len != exchange->inject_len || parser->head.traceparent_count != 1) {
+                out_respect(exchange);
+                return;
+        }
+        inject_add(call->plan->scratch, (struct insert){.at = (size_t)(place->from - first),
+                                                        .remove = place->len,
+                                                        .exchange = exchange,
+                                                        .len = place->len});
+}
+
 /* What follows, its body, changes nothing: the requests' side lets go. */
 static bool on_head(void *ctx, struct http2 *parser, size_t at)
 {
@@ -184,7 +257,7 @@ static bool on_head(void *ctx, struct http2 *parser, size_t at)
         if (!call->again && !exchange->decided)
                 decide(conn, exchange, parser);
         if (!call->again && exchange->traced && exchange->inject == INJECT_NONE)
-                insert(call, exchange, parser);
+                (exchange->replaces ? replace : insert)(call, exchange, parser);
         http2_flow_texts(exchange, parser);
         exchange->head_done = exchange->request_done = true;
         conn->sending = NULL;

@@ -94,7 +94,7 @@ static void begin_block(struct http2_cursor *cursor, bool opens)
         parser->block_open = true;
         parser->block_opens = opens;
         parser->block_len = parser->list_len = 0;
-        parser->text_used = 0;
+        parser->text_used = parser->field_begun = 0;
         parser->head = (struct http2_head){
                 .stream = parser->stream,
                 .begin_at = parser->frame_at,
@@ -201,6 +201,7 @@ static bool take_block(struct http2_cursor *cursor)
         cursor->at += n;
         parser->block_left -= (uint32_t)n;
         parser->left -= (uint32_t)n;
+        parser->bytes_end = parser->position + cursor->at;
         if (!http2_hpack_feed(parser, bytes, parser->block_left == 0 && parser->flags & HTTP2_END_HEADERS))
                 return false;
         return parser->block_left > 0 || end_block(cursor);

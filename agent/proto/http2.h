@@ -94,6 +94,13 @@ enum http2_kind {
 #define HTTP2_NO_GRPC_STATUS (-1)
 
 /* Positions count the bytes of the direction from the first one on. */
+/* A value that no table remembers, whole in its frame: others of the same length can take its place. */
+struct http2_place {
+        uint64_t from; /* 0: nowhere */
+        uint8_t len;   /* as sent */
+        bool coded;    /* by Huffman's code */
+};
+
 struct http2_head {
         uint32_t stream;
         uint32_t promised; /* HTTP2_PROMISE: the stream that will be */
@@ -106,6 +113,7 @@ struct http2_head {
         uint32_t grpc_message_len;
         uint64_t content_length;
         uint16_t traceparent_count, tracestate_count;
+        struct http2_place traceparent; /* of the first one */
         /* The last frame of the block: where it begins, its header's length and flags, and where in it the
          * block ends (padding may follow). */
         uint64_t begin_at; /* the first frame of the block */
@@ -150,6 +158,9 @@ struct http2 {
         uint32_t block_left; /* of this frame */
         uint32_t block_len;  /* bytes of it so far, as sent ... */
         uint32_t list_len;   /* ... and decoded (RFC 9113 section 10.5.1) */
+        bool field_begun;    /* the bytes before were the first ones of a field, ... */
+        uint8_t field_first; /* ... and the very first one */
+        uint64_t bytes_end;  /* where the block's bytes end that are being decoded */
         uint16_t text_used, text_max;
         char *text; /* the block's buffer, from the sink; NULL: capture nothing */
         struct http2_head head;
@@ -264,6 +275,17 @@ void http2_unmark(struct http2 *parser);
  * Return: bytes written to @out; 0 when @room is not enough for the most that it could be.
  */
 size_t http2_write_field(char *out, size_t room, struct slice name, struct slice value);
+
+/**
+ * http2_write_value() - a context's value, to take the place of one of the same length
+ * @coded: by Huffman's code
+ *
+ * Return: bytes written to @out (no more than @value has); 0: it has other characters than contexts have.
+ */
+size_t http2_write_value(char *out, struct slice value, bool coded);
+
+/* A hexadecimal digit in place of another one, whose code is the shortest (or the longest) of those. */
+uint8_t http2_other_digit(uint8_t digit, bool shortest);
 
 /* The length of a frame, which its header begins with; and a whole header. */
 void http2_write_len(char out[3], uint32_t len);

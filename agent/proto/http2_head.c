@@ -165,9 +165,10 @@ static void count_context(struct http2_head *head, uint8_t text)
                 head->tracestate_count++;
 }
 
-bool http2_head_field(struct http2 *parser, struct slice name, struct slice value)
+bool http2_head_field(struct http2 *parser, const struct http2_field *field)
 {
-        const struct field_row *row = find_row(name);
+        const struct field_row *row = find_row(field->name);
+        struct slice value = field->value;
         struct http1_span *span;
 
         if (!row)
@@ -175,6 +176,8 @@ bool http2_head_field(struct http2 *parser, struct slice name, struct slice valu
         if (row->read)
                 return row->read(parser, value);
         count_context(&parser->head, row->text);
+        if (row->text == HTTP2_TRACEPARENT && parser->head.traceparent_count == 1)
+                parser->head.traceparent = http2_place_of(field);
         if (row->text == HTTP2_CONTENT_TYPE && slice_starts(value, SLICE(GRPC)))
                 parser->head.grpc = true;
         span = &parser->head.text[row->text];

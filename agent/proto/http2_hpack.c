@@ -194,17 +194,25 @@ bool http2_hpack_limit(struct http2 *parser, uint32_t size)
         return nghttp2_hd_inflate_change_table_size(parser->memory->inflater, size) == 0;
 }
 
-static bool take_field(struct http2 *parser, const nghttp2_nv *field)
+static bool take_field(struct http2 *parser, const nghttp2_nv *nv, struct slice sent, uint64_t end)
 {
-        parser->list_len += (uint32_t)(field->namelen + field->valuelen) + FIELD_COST;
-        return parser->list_len <= LIMIT_HTTP2_LIST &&
-               http2_head_field(parser, slice_make(field->name, field->namelen),
-                                slice_make(field->value, field->valuelen));
+        const struct http2_field field = {
+                .name = slice_make(nv->name, nv->namelen),
+                .value = slice_make(nv->value, nv->valuelen),
+                .first = parser->field_begun ? parser->field_first : (uint8_t)sent.p[0],
+                .sent = sent,
+                .end = end,
+        };
+
+        parser->field_begun = false;
+        parser->list_len += (uint32_t)(nv->namelen + nv->valuelen) + FIELD_COST;
+        return parser->list_len <= LIMIT_HTTP2_LIST && http2_head_field(parser, &field);
 }
 
 bool http2_hpack_feed(struct http2 *parser, struct slice bytes, bool last)
 {
         struct inflate_call call = {.inflater = parser->memory->inflater};
+        const char *begin = bytes.p;
 
         save(parser);
         do {
@@ -213,11 +221,19 @@ bool http2_hpack_feed(struct http2 *parser, struct slice bytes, bool last)
                 if (n < 0)
                         return false;
                 bytes = slice_from(bytes, (size_t)n);
-                if (call.flags & NGHTTP2_HD_INFLATE_EMIT && !take_field(parser, &call.field))
-                        return false;
+                if (call.flags & NGHTTP2_HD_INFLATE_EMIT) {
+                        if (!take_field(parser, &call.field, slice_make(begin, (size_t)(bytes.p - begin)),
+                                        parser->bytes_end - bytes.len))
+                                return false;
+                        begin = bytes.p;
+                }
                 if (call.flags & NGHTTP2_HD_INFLATE_FINAL)
                         return nghttp2_hd_inflate_end_headers(call.inflater) == 0;
         } while (bytes.len || call.flags & NGHTTP2_HD_INFLATE_EMIT);
+        if (bytes.p != begin && !parser->field_begun) {
+                parser->field_begun = true;
+                parser->field_first = (uint8_t)*begin;
+        }
         return !last;
 }
 

@@ -9,7 +9,16 @@
 #include "agent/proto/http2.h"
 
 /* A decoded field. Return: false when the block is not acceptable. */
-bool http2_head_field(struct http2 *parser, struct slice name, struct slice value);
+struct http2_field {
+        struct slice name, value;
+        uint8_t first;     /* of its bytes as sent ... */
+        struct slice sent; /* ... and those that came last, up to the one at @end */
+        uint64_t end;
+};
+bool http2_head_field(struct http2 *parser, const struct http2_field *field);
+
+/* Where the field's value stands, if another one can take its place. */
+struct http2_place http2_place_of(const struct http2_field *field);
 
 /* The block is complete. Return: false when it is not acceptable. */
 bool http2_head_end(struct http2 *parser);

@@ -115,6 +115,40 @@ def test_nginx_in_front(run, site, spans):
     assert len(chains) == 100
 
 
+def by_haproxy(site, upstream):
+    plan = serving.haproxy(site, "", upstream)
+    conf = plan.command[-1]
+    conf.write_text(conf.read_text().replace(f"127.0.0.1:{upstream}", f"127.0.0.1:{upstream} proto h2"))
+    return plan
+
+
+def by_nginx_grpc(site, upstream):
+    plan = serving.nginx(site, f"location / {{ grpc_pass grpc://127.0.0.1:{upstream}; }}")
+    conf = plan.command[-1]
+    conf.write_text(conf.read_text().replace(f"127.0.0.1:{plan.listen};", f"127.0.0.1:{plan.listen} http2;", 1))
+    return plan
+
+
+@pytest.mark.parametrize("proxy", [by_haproxy, by_nginx_grpc])
+def test_a_context_that_a_proxy_passes_on(run, site, plain, spans, proxy):
+    """It becomes that of the proxy's own request, many times on one connection."""
+    count = 30
+    with Serving(run, proxy(site, plain.port)) as front:
+        curl = CURL if proxy is by_nginx_grpc else ["curl", "-sS"]
+        for i in range(count):
+            result = run([*curl, "-H", f"traceparent: 00-{'a' * 32}-{i + 1:016x}-01", "-H", "x-after: 1",
+                          f"http://127.0.0.1:{front.port}/hello.txt"], instrumented=False)
+            assert result.stdout == b"hello\n"
+        front.stop(15)
+        got = spans(2 * count)
+    servers = {span.span_id: span for span in got if span.kind == "SERVER"}
+    clients = [span for span in got if span.kind == "CLIENT"]
+    assert sorted(span.parent_id for span in servers.values()) == [f"{i + 1:016x}" for i in range(count)]
+    assert contexts(plain) == sorted(span.traceparent for span in clients)
+    for span in clients:
+        assert servers.pop(span.parent_id).trace_id == span.trace_id == "a" * 32
+
+
 @pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])
 def test_grpc(run, site, spans, tmp_path, tls):
     authority = Authority(tmp_path)

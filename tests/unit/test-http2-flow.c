@@ -413,6 +413,137 @@ START_TEST(test_a_context_that_is_there)
 }
 END_TEST
 
+#define PASSED_ON "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-bbbbbbbbbbbbbbbb-01"
+
+/* A server request that came in with that context is open on this thread. */
+static void serve(struct slice tracestate)
+{
+        struct cause_arrival arrival = {.method = SLICE("GET"), .target = SLICE("/served"), .sampled = true};
+        struct scope_decision decision;
+
+        ck_assert(traceparent_parse(SLICE(PASSED_ON), &arrival.incoming));
+        arrival.incoming.tracestate = tracestate;
+        scope_serve(&decision, &arrival.incoming);
+        arrival.context = decision.context;
+        (void)cause_open(&thread_state.cause, &arrival);
+}
+
+/* The contexts that a server of HTTP/2 finds on the wire. */
+static char arrived[8][TRACEPARENT_LEN + 1];
+static unsigned arrived_count;
+static char arrived_text[1024];
+
+static bool arrived_begin(void *ctx, struct http2 *parser, size_t at, bool opens, char **ret_text,
+                          uint16_t *ret_max)
+{
+        *ret_text = arrived_text;
+        *ret_max = sizeof(arrived_text);
+        return true;
+}
+
+static bool arrived_head(void *ctx, struct http2 *parser, size_t at)
+{
+        struct slice context = http2_text_get(parser, HTTP2_TRACEPARENT);
+
+        ck_assert_uint_eq(parser->head.traceparent_count, 1);
+        snprintf(arrived[arrived_count++], sizeof(arrived[0]), "%.*s", (int)context.len, context.p);
+        return true;
+}
+
+static void read_wire(void)
+{
+        static const struct http2_sink sink = {.begin = arrived_begin, .head = arrived_head};
+        static struct http2_memory memory;
+        struct http2 parser;
+
+        arrived_count = 0;
+        ck_assert(http2_init(&parser, HTTP2_CLIENT, &memory));
+        ck_assert_int_eq(http2_feed(&parser, slice_make(wire, wire_len), &sink), (long)wire_len);
+}
+
+/* Each request that is told of arrived with its own context, each other one with the one it had. */
+static void expect_passed_on(unsigned requests, unsigned replaced)
+{
+        unsigned ours = 0;
+
+        read_wire();
+        ck_assert_uint_eq(arrived_count, requests);
+        ck_assert_uint_eq(wire_len, original.len);
+        answer("S|A|H1e :status=200|H3e :status=200");
+        close_told(replaced);
+        for (unsigned i = 0; i < requests; i++) {
+                if (strcmp(arrived[i], PASSED_ON) == 0)
+                        continue;
+                ck_assert_int_eq(memcmp(arrived[i], PASSED_ON, 36), 0);
+                arrived[i][36 + 16] = '\0';
+                ck_assert(is_told(arrived[i] + 36));
+                ours++;
+        }
+        ck_assert_uint_eq(ours, replaced);
+}
+
+/* Written out, or in Huffman's code, which nghttp2 takes where it is shorter. */
+START_TEST(test_passed_on)
+{
+        static const char block[] = "\0\0\x50\1\5\0\0\0\3\x82\x86\x84\x41\1h\0\x0b"
+                                    "traceparent\x37" PASSED_ON "\0\1x\1y";
+
+        serve(SLICE_NULL);
+        for (unsigned written_out = 0; written_out < 2; written_out++) {
+                make(&original, START "H1e " GET ";!traceparent=" PASSED_ON ";x=y");
+                if (written_out) {
+                        memcpy(original.bytes + original.len, block, sizeof(block) - 1);
+                        original.len += sizeof(block) - 1;
+                }
+                for (size_t cut = 1; cut <= original.len; cut++) {
+                        unsigned replaced;
+
+                        connect_now();
+                        send_whole(0, cut);
+                        send_whole(cut, original.len);
+                        replaced = told_count + (unsigned)open_now;
+                        ck_assert_uint_ge(replaced + 1, 1 + written_out);
+                        if (cut == original.len)
+                                ck_assert_uint_eq(replaced, 1 + written_out);
+                        expect_passed_on(1 + written_out, replaced);
+                }
+                for (size_t first = 1; first < original.len; first++) {
+                        connect_now();
+                        take_first = first;
+                        take_then = 1 + first % 70;
+                        send_on(take_little);
+                        expect_passed_on(1 + written_out, 1 + written_out);
+                }
+        }
+}
+END_TEST
+
+/* It stays where a table remembers it, as the last byte of all, or with a list of somebody else's beside it.
+ */
+START_TEST(test_passed_on_and_left_alone)
+{
+        serve(SLICE_NULL);
+        connect_now();
+        send_script(START "H1e " GET ";traceparent=" PASSED_ON "|H3e " GET ";!traceparent=" PASSED_ON
+                          ";tracestate=a=1");
+        expect_passed_on(2, 0);
+        ck_assert_mem_eq(wire, original.bytes, original.len);
+        connect_now();
+        send_script(START "H1e " GET ";!traceparent=" PASSED_ON);
+        expect_passed_on(1, 0);
+        ck_assert_mem_eq(wire, original.bytes, original.len);
+}
+END_TEST
+
+START_TEST(test_passed_on_with_its_tracestate)
+{
+        serve(SLICE("a=1"));
+        connect_now();
+        send_script(START "H1e " GET ";tracestate=a=1;!traceparent=" PASSED_ON ";x=y");
+        expect_passed_on(1, 1);
+}
+END_TEST
+
 START_TEST(test_tracestate_and_baggage)
 {
         static const char tail[] = "\0\x0atracestate\x03s=1\0\x07"
@@ -528,5 +659,6 @@ END_TEST
 UNIT_MAIN_WITH("http2-flow", wire_setup, test_whole, test_split_everywhere, test_short_writes_everywhere,
                test_short_writes_at_random, test_opaque_in_between, test_broken_in_between,
                test_as_many_pieces_as_there_can_be, test_frames_that_are_full, test_a_context_that_is_there,
+               test_passed_on, test_passed_on_and_left_alone, test_passed_on_with_its_tracestate,
                test_tracestate_and_baggage, test_how_streams_end, test_grpc, test_many_streams,
                test_a_server_that_greets, test_damage)
