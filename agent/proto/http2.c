@@ -93,8 +93,7 @@ static void begin_block(struct http2_cursor *cursor, bool opens)
 
         parser->block_open = true;
         parser->block_opens = opens;
-        parser->block_len = parser->list_len = 0;
-        parser->text_used = parser->field_begun = 0;
+        parser->block_len = parser->list_len = parser->text_used = parser->field_begun = 0;
         parser->head = (struct http2_head){
                 .stream = parser->stream,
                 .begin_at = parser->frame_at,
