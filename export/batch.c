@@ -101,10 +101,10 @@ static void send_some(struct batch *batch, const struct batch_entry *entries, si
                 meter_add(batch->meter, METER_DROPPED_MEMORY, count);
 }
 
-void batch_send(struct batch *batch, bool print_all)
+void batch_send(struct batch *batch, enum print_when when)
 {
         if (batch->exporters & EXPORTER_CONSOLE)
-                printer_print(&batch->printer, batch->entries, batch->count, print_all, clock_mono_ns());
+                printer_print(&batch->printer, batch->entries, batch->count, when, clock_mono_ns());
         for (size_t at = 0; batch->deliver && at < batch->count; at += batch->max)
                 send_some(batch, batch->entries + at, MIN(batch->max, batch->count - at));
         batch_clear(batch);

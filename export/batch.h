@@ -39,6 +39,5 @@ void batch_add(struct batch *batch, struct source *source, const struct out_span
 /* True when it is time for batch_send(), in spans or in bytes. Not before refine_span() has returned. */
 bool batch_full(const struct batch *batch);
 
-/* Print all of it (but for what waits, unless @print_all), and hand it over in requests of at most batch->max
- * spans each. Context: worker. */
-void batch_send(struct batch *batch, bool print_all);
+/* Print it, and hand it over in requests of at most batch->max spans each. Context: worker. */
+void batch_send(struct batch *batch, enum print_when when);

@@ -21,6 +21,7 @@ struct ring_header;
         X(DROPPED_MEMORY, "spans dropped: out of memory")                \
         X(DROPPED_LARGE, "spans dropped: request too large")             \
         X(DROPPED_ENDPOINT, "spans dropped: no usable endpoint")         \
+        X(DROPPED_CONSOLE, "spans not printed: stderr takes nothing")    \
         X(DROPPED_STOPPED, "spans dropped: undelivered at the end")      \
         X(BAD_RECORDS, "records dropped: not understood")                \
         X(LOST_IN_PROCESS, "spans dropped inside the processes")         \

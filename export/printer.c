@@ -15,10 +15,10 @@ struct round {
         struct printer *printer;
         struct batch_entry *entries;
         uint64_t *since_ns;
-        bool *keep, *done; /* done: printed, or its terminal is gone */
+        bool *keep, *done, *lost; /* done: printed, or its terminal is gone, or takes nothing: lost */
         size_t count;
         uint64_t now_ns;
-        bool all;
+        enum print_when when;
 };
 
 static void cleanup_round_p(struct round *round)
@@ -27,6 +27,7 @@ static void cleanup_round_p(struct round *round)
         free(round->since_ns);
         free(round->keep);
         free(round->done);
+        free(round->lost);
 }
 
 #define cleanup_round __attribute__((cleanup(cleanup_round_p)))
@@ -120,6 +121,26 @@ static int descriptor(const struct round *round, const struct source *source)
         return -1;
 }
 
+/* Did it take nothing when it was written to last? Then nobody waits for it now. */
+static bool is_stuck(const struct round *round, const struct source *source)
+{
+        const struct source *other;
+
+        TAILQ_FOREACH (other, &round->printer->sources, tty_link)
+                if (same_tty(other, source) && other->tty_stuck)
+                        return true;
+        return source->tty_stuck;
+}
+
+static void remember_stuck(struct printer *printer, const struct source *source, bool stuck)
+{
+        struct source *other;
+
+        TAILQ_FOREACH (other, &printer->sources, tty_link)
+                if (same_tty(other, source))
+                        other->tty_stuck = stuck;
+}
+
 /* All that goes to the terminal of the entry at @first. Return: false when out of memory. */
 static bool print_at(struct round *round, size_t first)
 {
@@ -128,6 +149,7 @@ static bool print_at(struct round *round, size_t first)
         cleanup_grouping struct grouping grouping = {0};
         struct paper paper = {round, round->entries[first].source, &grouping, index};
         size_t count = 0;
+        bool written;
 
         if (!entries || !index)
                 return false;
@@ -139,10 +161,15 @@ static bool print_at(struct round *round, size_t first)
         }
         if (!grouping_make(&grouping, entries, count))
                 return false;
-        for (size_t i = 0; i < count; i++)
+        written = console_write(descriptor(round, paper.source),
+                                is_stuck(round, paper.source) ? 0 : LIMIT_CONSOLE_MS, grouping.groups,
+                                grouping.count, round->when == PRINT_ALL ? NULL : hold_trace, &paper);
+        for (size_t i = 0; i < count; i++) {
+                entries[i].source->tty_stuck = !written;
                 round->done[index[i]] = true;
-        console_write(descriptor(round, paper.source), grouping.groups, grouping.count,
-                      round->all ? NULL : hold_trace, &paper);
+                round->lost[index[i]] = !written;
+        }
+        remember_stuck(round->printer, paper.source, !written);
         return true;
 }
 
@@ -152,12 +179,14 @@ static bool round_make(struct round *round, const struct batch_entry *entries, s
         size_t held = printer->held_count;
 
         round->count = held + count;
-        round->all |= round->count > LIMIT_PRINT_HELD;
+        if (round->when == PRINT_LATER || round->count > LIMIT_PRINT_HELD)
+                round->when = PRINT_ALL; /* there is no room */
         round->entries = calloc(round->count, sizeof(*round->entries));
         round->since_ns = calloc(round->count, sizeof(*round->since_ns));
         round->keep = calloc(round->count, sizeof(*round->keep));
         round->done = calloc(round->count, sizeof(*round->done));
-        if (!round->entries || !round->since_ns || !round->keep || !round->done)
+        round->lost = calloc(round->count, sizeof(*round->lost));
+        if (!round->entries || !round->since_ns || !round->keep || !round->done || !round->lost)
                 return false;
         for (size_t i = 0; i < held; i++) {
                 round->entries[i] = printer->held[i].entry;
@@ -226,36 +255,46 @@ static void forget(struct printer *printer)
         arena_done(&printer->arena);
 }
 
+/* Copies go into @arena, from the entry at @first on. Return: how many; the others are not kept any more. */
+static size_t hold(struct round *round, size_t first, struct arena *arena, struct print_entry *held)
+{
+        size_t count = 0;
+
+        for (size_t i = first; i < round->count; i++) {
+                struct print_entry entry = {round->entries[i], round->since_ns[i]};
+
+                if (!round->keep[i] || !held || !span_copy(arena, &entry.entry.span)) {
+                        round->keep[i] = false;
+                        continue;
+                }
+                held[count++] = entry;
+                if (i >= round->printer->held_count)
+                        entry.entry.source->batch_refs++;
+        }
+        return count;
+}
+
 /* What stays becomes what is held. What does not fit into memory is lost, and counted. */
 static void keep(struct round *round)
 {
         struct printer *printer = round->printer;
         struct print_entry *held = calloc(round->count, sizeof(*held));
-        size_t had = printer->held_count, count = 0, printed = 0;
+        size_t printed = 0, lost = 0, count;
         struct arena arena = {.blocks = NULL};
 
         for (size_t i = 0; i < round->count; i++) {
-                struct print_entry entry = {round->entries[i], round->since_ns[i]};
-
-                if (!round->keep[i]) {
-                        printed += round->done[i];
-                        continue;
-                }
-                if (!held || !span_copy(&arena, &entry.entry.span)) {
-                        round->keep[i] = false;
-                        continue;
-                }
-                held[count++] = entry;
-                if (i >= had)
-                        entry.entry.source->batch_refs++;
+                printed += !round->keep[i] && round->done[i] && !round->lost[i];
+                lost += !round->keep[i] && round->lost[i];
         }
-        for (size_t i = 0; i < had; i++)
+        count = hold(round, 0, &arena, held);
+        for (size_t i = 0; i < printer->held_count; i++)
                 if (!round->keep[i])
                         let_go(round->entries[i].source);
         for (size_t i = 0; i < count; i++)
                 close_spare(printer, held[i].entry.source);
-        meter_add(printer->meter, METER_DROPPED_MEMORY, round->count - count - printed);
         meter_add(printer->meter, METER_PRINTED, printed);
+        meter_add(printer->meter, METER_DROPPED_CONSOLE, lost);
+        meter_add(printer->meter, METER_DROPPED_MEMORY, round->count - count - printed - lost);
         arena_done(&printer->arena);
         free(printer->held);
         printer->arena = arena;
@@ -263,12 +302,37 @@ static void keep(struct round *round)
         printer->held_count = count;
 }
 
-void printer_print(struct printer *printer, const struct batch_entry *entries, size_t count, bool all,
-                   uint64_t now_ns)
+/* Without looking at what is held already. Return: false when there is no room. */
+static bool put_off(struct printer *printer, const struct batch_entry *entries, size_t count, uint64_t now_ns)
 {
-        cleanup_round struct round round = {.printer = printer, .now_ns = now_ns, .all = all};
+        struct print_entry *held;
 
-        if (!printer->held_count && !count)
+        if (printer->held_count + count > LIMIT_PRINT_HELD)
+                return false;
+        held = reallocarray(printer->held, printer->held_count + count, sizeof(*held));
+        if (!held)
+                return false;
+        printer->held = held;
+        for (size_t i = 0; i < count; i++) {
+                struct print_entry entry = {entries[i], now_ns};
+
+                if (!span_copy(&printer->arena, &entry.entry.span)) {
+                        meter_add(printer->meter, METER_DROPPED_MEMORY, 1);
+                        continue;
+                }
+                entries[i].source->batch_refs++;
+                held[printer->held_count++] = entry;
+        }
+        return true;
+}
+
+void printer_print(struct printer *printer, const struct batch_entry *entries, size_t count,
+                   enum print_when when, uint64_t now_ns)
+{
+        cleanup_round struct round round = {.printer = printer, .now_ns = now_ns, .when = when};
+
+        if ((!printer->held_count && !count) ||
+            (when == PRINT_LATER && put_off(printer, entries, count, now_ns)))
                 return;
         if (!round_make(&round, entries, count)) {
                 meter_add(printer->meter, METER_DROPPED_MEMORY, round.count);
@@ -294,7 +358,7 @@ uint64_t printer_due(const struct printer *printer)
 
 void printer_done(struct printer *printer)
 {
-        printer_print(printer, NULL, 0, true, 0);
+        printer_print(printer, NULL, 0, PRINT_ALL, 0);
         free(printer->held);
         printer->held = NULL;
 }

@@ -10,6 +10,12 @@
 #include "export/grouping.h"
 #include "export/meter.h"
 
+enum print_when {
+        PRINT_LATER, /* nothing yet: rings are still to be drained */
+        PRINT_WHOLE, /* traces that wait for nothing */
+        PRINT_ALL
+};
+
 struct print_entry {
         struct batch_entry entry;
         uint64_t since_ns; /* CLOCK_MONOTONIC */
@@ -32,14 +38,13 @@ void printer_remove_source(struct printer *printer, struct source *source);
 
 /**
  * printer_print() - new spans, and what was held
- * @all: hold nothing
  *
  * The texts of @entries, and their references to sources, stay the caller's.
  *
  * Context: worker.
  */
-void printer_print(struct printer *printer, const struct batch_entry *entries, size_t count, bool all,
-                   uint64_t now_ns);
+void printer_print(struct printer *printer, const struct batch_entry *entries, size_t count,
+                   enum print_when when, uint64_t now_ns);
 
 /* When something has been held for long enough; UINT64_MAX: nothing is. Context: worker. */
 uint64_t printer_due(const struct printer *printer);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@ static void close_quietly(int fd)
 /* Same terminal or file: one tree there shows what several processes did together. */
 static void know_tty(struct source *source)
 {
+        unsigned terminal;
         struct stat st;
 
         if (source->tty_fd < 0 || fstat(source->tty_fd, &st) < 0)
@@ -26,6 +28,11 @@ static void know_tty(struct source *source)
         source->has_tty = true;
         source->tty_device = st.st_dev;
         source->tty_inode = st.st_ino;
+        /* /dev/tty is everybody's own. */
+        if (ioctl(source->tty_fd, TIOCGDEV, &terminal) == 0) {
+                source->tty_device = 0;
+                source->tty_inode = terminal;
+        }
 }
 
 struct source *source_new(int ring_fd, struct ring *ring, int tty_fd)
@@ -119,7 +126,7 @@ static void refine(struct source *source, struct intake *intake, const struct sp
 
         refine_span(source->refine, &intake->batch->arena, span, incomplete, wall_ns, emit, &emission);
         if (batch_full(intake->batch))
-                batch_send(intake->batch, false);
+                batch_send(intake->batch, PRINT_LATER);
 }
 
 /* The span of a process of which nothing else is left, or was told to go. */
@@ -258,7 +265,7 @@ void source_release(struct source *source, struct intake *intake, uint64_t older
                 return;
         refine_release(source->refine, &intake->batch->arena, older_than_ns, emit, &emission);
         if (batch_full(intake->batch))
-                batch_send(intake->batch, false);
+                batch_send(intake->batch, PRINT_LATER);
 }
 
 void source_end(struct source *source, struct intake *intake)

@@ -35,7 +35,8 @@ struct source {
         struct refine *refine;
         TAILQ_ENTRY(source) tty_link; /* of the printer's list of those that live */
         int tty_fd;
-        bool has_tty; /* which is: */
+        bool tty_stuck; /* it did not take what was printed last */
+        bool has_tty;   /* which is: */
         dev_t tty_device;
         ino_t tty_inode;
         size_t batch_refs;  /* spans of it in the batch, in the printer, among the endings, shared */

@@ -307,7 +307,7 @@ static void send_batch(struct worker *worker)
 {
         struct source *source;
 
-        batch_send(&worker->batch, worker->print_all);
+        batch_send(&worker->batch, worker->print_all ? PRINT_ALL : PRINT_WHOLE);
         worker->print_all = false;
         due_at(worker, printer_due(&worker->batch.printer));
         worker->ttys_held = 0;

@@ -72,9 +72,9 @@
 #define LIMIT_CURL_URL       4096 /* remembered bytes of a transfer's URL */
 
 /* What one thread waits until another has done its bit of work on a connection, once in its life */
-#define LIMIT_SETTLE_YIELDS 200
-#define LIMIT_SETTLE_NAPS   100 /* after that; so long each: */
-#define LIMIT_SETTLE_NAP_NS 500000
+#define LIMIT_SETTLE_NS     50000000
+#define LIMIT_SETTLE_YIELDS 200    /* at first; then it sleeps, */
+#define LIMIT_SETTLE_NAP_NS 500000 /* so long each time */
 
 /* Records and ring */
 #define LIMIT_SPAN_ATTRS     20          /* attributes of one span record */
@@ -110,7 +110,7 @@
 #define LIMIT_SHARED_IDS      256           /* shared requests that were told of and are remembered */
 #define LIMIT_ROUTES          256           /* patterns of server requests */
 #define LIMIT_RESOURCE_ATTRS  256           /* attributes of one resource */
-#define LIMIT_PRINT_HELD      4096          /* spans that wait to be printed with what they hang on */
+#define LIMIT_PRINT_HELD      16384         /* spans that wait to be printed with what they hang on */
 #define LIMIT_PRINT_HELD_NS   60000000000ull /* how long they may */
 #define LIMIT_CONSOLE_DEPTH   16             /* levels of a printed tree; deeper spans are not indented */
 #define LIMIT_CONSOLE_MS      1000           /* a terminal or pipe that is stuck for so long is given up */

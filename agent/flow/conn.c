@@ -128,17 +128,19 @@ static void pause_turn(unsigned turn)
 /* Waits while it settles, and while it is @in_call. */
 static bool wait_for(struct direction *direction, uint32_t wanted, bool in_call)
 {
-        for (unsigned i = 0; i < LIMIT_SETTLE_YIELDS + LIMIT_SETTLE_NAPS; i++) {
+        uint64_t end_ns = clock_mono_ns() + LIMIT_SETTLE_NS;
+
+        for (unsigned turn = 0;; turn++) {
                 uint32_t seen = DIRECTION_FREE;
 
-                pause_turn(i);
+                pause_turn(turn);
                 if (atomic_compare_exchange_strong_explicit(&direction->busy, &seen, wanted,
                                                             memory_order_acquire, memory_order_relaxed))
                         return true;
-                if (seen == wanted || (seen % DIRECTION_STATES == DIRECTION_IN_CALL && !in_call))
+                if (seen == wanted || (seen % DIRECTION_STATES == DIRECTION_IN_CALL && !in_call) ||
+                    clock_mono_ns() >= end_ns)
                         return false;
         }
-        return false;
 }
 
 bool direction_enter_settling(struct direction *direction, uint32_t wanted)
@@ -146,16 +148,19 @@ bool direction_enter_settling(struct direction *direction, uint32_t wanted)
         return wait_for(direction, wanted, false);
 }
 
-bool conn_enter_answered(struct conn *conn, uint32_t thread)
+bool conn_client_went_on(const struct conn *conn)
 {
-        uint32_t wanted = thread * DIRECTION_STATES + DIRECTION_IN_CALL;
         uint32_t waiting = atomic_load(&conn->queue_tail) - atomic_load(&conn->queue_head);
 
-        if (conn->role != CONN_SERVER || conn_phase(conn) != CONN_HTTP1 || (waiting < 2 && !conn->eof))
-                return false;
-        if (atomic_load_explicit(&conn->out.busy, memory_order_relaxed) == wanted)
-                return false;
-        return wait_for(&conn->out, wanted, true);
+        return conn->role == CONN_SERVER && conn_phase(conn) == CONN_HTTP1 && (waiting > 1 || conn->eof);
+}
+
+bool direction_enter_returning(struct direction *direction, uint32_t thread)
+{
+        uint32_t wanted = thread * DIRECTION_STATES + DIRECTION_IN_CALL;
+
+        return atomic_load_explicit(&direction->busy, memory_order_relaxed) != wanted &&
+               wait_for(direction, wanted, true);
 }
 
 bool direction_take_over(struct direction *direction, uint32_t thread)

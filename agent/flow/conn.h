@@ -88,8 +88,9 @@ struct conn {
                 struct sockaddr_in6 in6;
         } local;
         uint32_t local_len;
-        uint64_t sent;     /* server: bytes of responses that we saw leave */
-        uint64_t received; /* bytes that we saw come in */
+        uint64_t sent;               /* server: bytes of responses that we saw leave ... */
+        _Atomic uint64_t sent_after; /* ... and will have, when the call under way has taken all */
+        uint64_t received;           /* bytes that we saw come in */
         uint64_t connect_start_ns, connect_end_ns, error_ns; /* CLOCK_MONOTONIC; 0 = not yet */
         struct peer peer;
 
@@ -206,12 +207,14 @@ static inline bool direction_enter(struct direction *direction)
         return direction_enter_by(direction, 0);
 }
 
+/* Server, HTTP/1: the client may have its answer, as it goes on with its next request, or to the end. */
+bool conn_client_went_on(const struct conn *conn);
+
 /*
- * Server: the direction of the answers is held, by a call of another thread, but the client has gone on (with
- * its next request, or to the end). So the answer has left, and that thread lost its core when its call woke
- * the client, or soon after: it is waited for, a bounded time.
+ * It is held by a call of another thread that is over for the kernel: the thread lost its core when its call
+ * woke the peer, or soon after. It is waited for, a bounded time. @thread as above.
  */
-bool conn_enter_answered(struct conn *conn, uint32_t thread);
+bool direction_enter_returning(struct direction *direction, uint32_t thread);
 
 /*
  * The call that holds it was left for good, or goes on only after the one that asks: its thread is @thread,

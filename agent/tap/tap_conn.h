@@ -61,8 +61,9 @@ static inline void tap_serve_look(struct conn *conn)
                 serve_adopt(conn);
 }
 
-/* As tap_net_out(); the reference to @conn is the callee's. */
-ssize_t tap_serve_out(struct conn *conn, const struct iovec *iov, int iovcnt, tap_emit_fn *emit, void *call);
+/* As tap_net_out(), or with @fd -1; the reference to @conn is the callee's. */
+ssize_t tap_serve_out(struct conn *conn, int fd, const struct iovec *iov, int iovcnt, tap_emit_fn *emit,
+                      void *call);
 /* @n bytes left unseen; negative: none, for @error. */
 void tap_serve_unseen(struct conn *conn, ssize_t n, int error);
 /* A client that goes on has its answers, whoever wrote them. */

@@ -107,7 +107,7 @@ ssize_t tap_net_out(int fd, const struct iovec *iov, int iovcnt, tap_emit_fn *em
         if (!conn)
                 return emit(call, NULL, 0);
         if (conn->role == CONN_SERVER)
-                return tap_serve_out(conn, iov, iovcnt, emit, call);
+                return tap_serve_out(conn, fd, iov, iovcnt, emit, call);
         send = abandoned_begin(conn, guard_stack_pointer());
         do {
                 taken = 0;

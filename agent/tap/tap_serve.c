@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections that clients open: where they come from, and the responses that go out on them. */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -164,36 +166,78 @@ static void bytes_went(struct conn *conn, const struct iovec *iov, int iovcnt, s
         }
 }
 
-static bool enter_out(struct conn *conn)
+/* How many bytes the host has written, whoever did it. Return: false when the kernel does not say. */
+static bool count_written(int fd, uint64_t *ret_count)
+{
+        struct tcp_info info;
+        socklen_t len = sizeof(info);
+
+        if (sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
+            len < offsetof(struct tcp_info, tcpi_bytes_retrans) + sizeof(info.tcpi_bytes_retrans))
+                return false;
+        *ret_count = info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes;
+        return true;
+}
+
+/* Is the call that holds the outgoing direction over, as far as the kernel goes? */
+static bool answer_left(const struct conn *conn, int fd)
+{
+        uint64_t written;
+        int unread;
+
+        if (conn->tls)
+                return true; /* the host makes one call after the other on a TLS object */
+        if (conn->tcp)
+                return count_written(fd, &written) && written >= atomic_load(&conn->sent_after);
+        return sys_call(SYS_ioctl, fd, SIOCOUTQ, (long)&unread, 0, 0, 0) == 0 && unread == 0;
+}
+
+static bool enter_out(struct conn *conn, int fd)
 {
         uint32_t thread = abandoned_thread();
 
-        return LIKELY(direction_enter_by(&conn->out, thread)) || conn_enter_answered(conn, thread);
+        if (LIKELY(direction_enter_by(&conn->out, thread)))
+                return true;
+        return conn_client_went_on(conn) && answer_left(conn, fd) &&
+               direction_enter_returning(&conn->out, thread);
+}
+
+static size_t total_len(const struct iovec *iov, int iovcnt)
+{
+        size_t sum = 0;
+
+        for (int i = 0; i < iovcnt; i++)
+                sum += iov[i].iov_len;
+        return sum;
 }
 
 /* Takes the outgoing direction and gives the reference back. */
-static struct tap_hold hold_out(struct conn *conn)
+static struct tap_hold hold_out(struct conn *conn, int fd, const struct iovec *iov, int iovcnt)
 {
         struct tap_hold hold = {.serial = conn->serial};
 
-        if (conn_phase(conn) == CONN_OPAQUE)
+        if (conn_phase(conn) == CONN_OPAQUE) {
                 ;
-        else if (enter_out(conn))
+        } else if (enter_out(conn, fd)) {
                 hold.conn = conn;
-        else
+                atomic_store_explicit(&conn->sent_after, conn->sent + total_len(iov, iovcnt),
+                                      memory_order_relaxed);
+        } else {
                 conn_opaque(conn, STAT_OPAQUE_CONTENTION);
+        }
         conn_unref(conn);
         return hold;
 }
 
-ssize_t tap_serve_out(struct conn *conn, const struct iovec *iov, int iovcnt, tap_emit_fn *emit, void *call)
+ssize_t tap_serve_out(struct conn *conn, int fd, const struct iovec *iov, int iovcnt, tap_emit_fn *emit,
+                      void *call)
 {
         struct tap_hold hold = {.conn = NULL};
         ssize_t n;
 
         OBSERVE({
                 tap_serve_look(conn);
-                hold = hold_out(conn);
+                hold = hold_out(conn, fd, iov, iovcnt);
                 conn = NULL;
         });
         n = emit(call, NULL, 0);
@@ -232,7 +276,7 @@ void tap_serve_unseen(struct conn *conn, ssize_t n, int error)
                 conn_failed(conn, error, clock_mono_ns());
         if (n < 0 || conn_phase(conn) == CONN_OPAQUE)
                 return;
-        if (!enter_out(conn)) {
+        if (!direction_enter(&conn->out)) {
                 conn_opaque(conn, STAT_OPAQUE_CONTENTION);
                 return;
         }
@@ -248,19 +292,6 @@ void tap_serve_shut(struct conn *conn)
                 return;
         stream_answer_eof(conn, clock_mono_ns());
         direction_leave(&conn->out);
-}
-
-/* How many bytes the host has written, whoever did it. Return: false when the kernel does not say. */
-static bool count_written(int fd, uint64_t *ret_count)
-{
-        struct tcp_info info;
-        socklen_t len = sizeof(info);
-
-        if (sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
-            len < offsetof(struct tcp_info, tcpi_bytes_retrans) + sizeof(info.tcpi_bytes_retrans))
-                return false;
-        *ret_count = info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes;
-        return true;
 }
 
 /* Did more leave than we saw? Then the host answers through stdio, or a program that it started does. */
@@ -304,7 +335,7 @@ void tap_serve_last_look(struct conn *conn, int fd)
         if (conn->generation != process_generation || !conn_speaks(conn) || !conn_owes_answer(conn))
                 return;
         /* By another thread, which may still have our part of it to do. */
-        if (enter_out(conn))
+        if (enter_out(conn, fd))
                 direction_leave(&conn->out);
         if (conn->tcp && conn_owes_answer(conn))
                 look_for_unseen(conn, fd);

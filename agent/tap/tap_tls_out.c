@@ -226,7 +226,7 @@ ssize_t tap_tls_out(struct tap_tls_call *call, struct tap_tls_io *io, const void
         if (!out.conn)
                 return io->write(io, buf, len);
         if (out.conn->role == CONN_SERVER) {
-                (void)tap_serve_out(out.conn, &iov, 1, emit_served, &served);
+                (void)tap_serve_out(out.conn, -1, &iov, 1, emit_served, &served);
                 errno = served.error;
                 return served.n;
         }

@@ -357,10 +357,10 @@ static void print_trace(struct console *console, const struct console_trace *tra
 }
 
 /* A pipe or terminal of the program's: blocking or not, read or not, we wait for it only so long. */
-static void write_all(int fd, struct slice text)
+static bool write_all(int fd, struct slice text, unsigned wait_ms)
 {
         size_t chunk = isatty(fd) ? TERMINAL_CHUNK : PIPE_BUF;
-        uint64_t end = clock_mono_ns() + LIMIT_CONSOLE_MS * 1000000ull;
+        uint64_t end = clock_mono_ns() + wait_ms * 1000000ull;
 
         while (text.len) {
                 uint64_t now = clock_mono_ns();
@@ -372,13 +372,14 @@ static void write_all(int fd, struct slice text)
                 if (ready < 0 && errno == EINTR && now < end)
                         continue;
                 if (ready <= 0 || !(poll_fd.revents & POLLOUT))
-                        return;
+                        return false;
                 n = write(fd, text.p, MIN(text.len, chunk));
                 if (n < 0 && errno != EAGAIN && errno != EINTR)
-                        return;
+                        return false;
                 if (n > 0)
                         text = slice_from(text, (size_t)n);
         }
+        return true;
 }
 
 static void look_at_terminal(struct console *console, int fd, const struct encode_group *groups,
@@ -396,21 +397,23 @@ static void look_at_terminal(struct console *console, int fd, const struct encod
                 console->columns = MAX(size.ws_col, COLUMNS_MIN);
 }
 
-void console_write(int fd, const struct encode_group *groups, size_t group_count, console_hold_fn *hold,
-                   void *ctx)
+bool console_write(int fd, unsigned wait_ms, const struct encode_group *groups, size_t group_count,
+                   console_hold_fn *hold, void *ctx)
 {
         struct console console = {.columns = 0};
         struct console_tree tree;
+        bool written = false;
 
         if (fd < 0)
-                return;
+                return false;
         console.out.arena = &console.arena;
         look_at_terminal(&console, fd, groups, group_count);
         if (console_tree_build(&console.arena, groups, group_count, &tree)) {
                 for (size_t i = 0; i < tree.count; i++)
                         if (!hold || !hold(ctx, &tree.traces[i]))
                                 print_trace(&console, &tree.traces[i]);
-                write_all(fd, text_get(&console.out));
+                written = write_all(fd, text_get(&console.out), wait_ms);
         }
         arena_done(&console.arena);
+        return written;
 }

@@ -13,12 +13,13 @@ typedef bool console_hold_fn(void *ctx, const struct console_trace *trace);
 /**
  * console_write() - print the spans of some groups
  * @fd: where to; written completely or given up (a closed pipe, one that has not taken all after
- * LIMIT_CONSOLE_MS); -1 writes nothing
+ * @wait_ms); -1 writes nothing
  * @hold: asked for each trace; NULL holds none
  *
  * SIGPIPE is the caller's matter: ignored or blocked.
  *
  * Context: worker.
+ * Return: false when not all was written.
  */
-void console_write(int fd, const struct encode_group *groups, size_t group_count, console_hold_fn *hold,
-                   void *ctx);
+bool console_write(int fd, unsigned wait_ms, const struct encode_group *groups, size_t group_count,
+                   console_hold_fn *hold, void *ctx);

@@ -62,7 +62,7 @@ static const char *printed(const struct encode_group *groups, size_t count)
 
         ck_assert_int_eq(pipe(fds), 0);
         ck_assert_int_ge(fcntl(fds[1], F_SETPIPE_SZ, (int)sizeof(text)), 0);
-        console_write(fds[1], groups, count, NULL, NULL);
+        console_write(fds[1], LIMIT_CONSOLE_MS, groups, count, NULL, NULL);
         close(fds[1]);
         ck_assert_int_eq(unit_read_all(fds[0], text, sizeof(text)), 0);
         close(fds[0]);
@@ -251,7 +251,7 @@ static const char *on_terminal(const struct encode_group *group, unsigned short 
         int master, slave;
 
         ck_assert_int_eq(openpty(&master, &slave, NULL, NULL, &size), 0);
-        console_write(slave, group, 1, NULL, NULL);
+        console_write(slave, LIMIT_CONSOLE_MS, group, 1, NULL, NULL);
         close(slave);
         (void)unit_read_all(master, text, sizeof(text)); /* a terminal ends with an error */
         close(master);
@@ -298,16 +298,16 @@ START_TEST(test_console_write_when_nobody_reads)
                 ;
         ck_assert_int_eq(fcntl(fds[1], F_SETFL, 0), 0);
         start = now_ms();
-        console_write(fds[1], &group, 1, NULL, NULL);
+        console_write(fds[1], LIMIT_CONSOLE_MS, &group, 1, NULL, NULL);
         ck_assert_uint_lt(now_ms() - start, 5000);
         ck_assert_uint_ge(now_ms() - start, 900);
         close(fds[0]);
         start = now_ms();
-        console_write(fds[1], &group, 1, NULL, NULL);
+        console_write(fds[1], LIMIT_CONSOLE_MS, &group, 1, NULL, NULL);
         ck_assert_uint_lt(now_ms() - start, 500);
         close(fds[1]);
-        console_write(fds[1], &group, 1, NULL, NULL);
-        console_write(-1, &group, 1, NULL, NULL);
+        console_write(fds[1], LIMIT_CONSOLE_MS, &group, 1, NULL, NULL);
+        console_write(-1, LIMIT_CONSOLE_MS, &group, 1, NULL, NULL);
 }
 END_TEST
 

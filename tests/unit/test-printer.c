@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What processes that share a terminal did together is one tree there, printed when it is whole. */
-#include <signal.h>
+#include <unistd.h>
 
 #include "tests/unit/bench.h"
 
@@ -25,7 +25,7 @@ static void scene_make(struct scene *scene)
 /* Another process, with @count spans under the open one, ends. Return: its descriptor of the console. */
 static int child_ends(struct scene *scene, unsigned count, int console)
 {
-        struct ring ring = client_ring(8192);
+        struct ring ring = client_ring(16384);
         int fd = fcntl(console, F_DUPFD_CLOEXEC, 3);
 
         for (unsigned i = 0; i < count; i++) {
@@ -70,6 +70,15 @@ static const char *scene_over(struct scene *scene)
         ring_drop(&scene->ring);
         bench_done(&scene->bench);
         return text;
+}
+
+/* The console does not matter, and living processes end with the worker. */
+static void scene_left(struct scene *scene)
+{
+        close(scene->fds[0]);
+        close(scene->fds[1]);
+        ring_drop(&scene->ring);
+        bench_done(&scene->bench);
 }
 
 static unsigned times(const char *text, const char *part)
@@ -137,21 +146,86 @@ END_TEST
 
 START_TEST(test_printer_print_when_too_many_wait)
 {
+        int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        struct ring ring = client_ring(2048);
         struct scene scene;
 
         scene_make(&scene);
-        (void)child_ends(&scene, 4096, scene.fds[1]);
-        ck_assert(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
-        close(scene.fds[0]);
+        ck_assert_int_ge(ring_open_put(&ring, &scene.span), 0);
+        (void)add(&scene.bench, &ring, fcntl(null, F_DUPFD_CLOEXEC, 3));
+        (void)child_ends(&scene, 8000, null);
+        (void)child_ends(&scene, 8383, null);
         round_passes(&scene);
-        (void)child_ends(&scene, 1, scene.fds[1]);
-        UNTIL(&scene.bench, count(&scene.bench, METER_PRINTED) == 4096 + 2);
-        close(scene.fds[1]);
-        ring_drop(&scene.ring);
-        bench_done(&scene.bench);
+        ck_assert_uint_eq(count(&scene.bench, METER_PRINTED), 1);
+        (void)child_ends(&scene, 2, null);
+        UNTIL(&scene.bench, count(&scene.bench, METER_PRINTED) == 1 + 16383 + 2);
+        close(null);
+        ring_drop(&ring);
+        scene_left(&scene);
+}
+END_TEST
+
+/* It is waited for once; others, who print elsewhere, have to wait for that as well. */
+START_TEST(test_printer_print_when_nobody_reads)
+{
+        static const char filler[4096];
+        struct scene scene;
+        uint64_t begin;
+        int fds[2];
+
+        scene_make(&scene);
+        ck_assert_int_eq(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+        while (write(fds[1], filler, sizeof(filler)) > 0)
+                ;
+        ring_open_clear(&scene.ring, scene.slot);
+        (void)add(&scene.bench, &scene.ring, fcntl(fds[1], F_DUPFD_CLOEXEC, 3)); /* lives on */
+        (void)child_ends(&scene, 2, fds[1]);
+        UNTIL(&scene.bench, count(&scene.bench, METER_DROPPED_CONSOLE) == 2);
+        begin = clock_mono_ns();
+        for (unsigned i = 0; i < 3; i++) {
+                (void)child_ends(&scene, 1, fds[1]);
+                round_passes(&scene);
+        }
+        ck_assert_uint_lt(clock_mono_ns() - begin, 3 * LIMIT_CONSOLE_MS * 1000000ull);
+        ck_assert_uint_eq(count(&scene.bench, METER_DROPPED_CONSOLE), 5);
+        ck_assert_uint_eq(count(&scene.bench, METER_PRINTED), 3);
+        close(fds[0]);
+        close(fds[1]);
+        scene_left(&scene);
+}
+END_TEST
+
+/* A batch is full before all is taken from the ring: what comes later belongs to the same tree. */
+START_TEST(test_printer_print_when_a_batch_is_full)
+{
+        struct ring ring = client_ring(4096);
+        struct scene scene;
+
+        scene_make(&scene);
+        for (unsigned i = 0; i < 1200; i++) {
+                struct span span = client_span();
+
+                span.context.trace_id[0] = 2;
+                memcpy(span.context.span_id + 1, &i, sizeof(i));
+                memcpy(span.parent_id, scene.span.context.span_id, sizeof(span.parent_id));
+                if (i == 1199) { /* the last one is their parent */
+                        span.context = scene.span.context;
+                        span.context.trace_id[0] = 2;
+                        memset(span.parent_id, 0, sizeof(span.parent_id));
+                }
+                ck_assert_int_ge(ring_push(&ring, &span, clock_mono_ns()), 0);
+        }
+        worker_gone(scene.bench.worker, add(&scene.bench, &ring, open("/dev/null", O_WRONLY | O_CLOEXEC)));
+        worker_step(scene.bench.worker);
+        ck_assert_uint_eq(count(&scene.bench, METER_DRAINED), 1200);
+        ck_assert_uint_eq(count(&scene.bench, METER_PRINTED), 0);
+        UNTIL(&scene.bench, count(&scene.bench, METER_PRINTED) == 1200);
+        ring_drop(&ring);
+        scene_left(&scene);
 }
 END_TEST
 
 UNIT_MAIN("printer", test_printer_print_when_the_parent_is_open_elsewhere,
           test_printer_print_when_the_terminal_is_another_one,
-          test_printer_print_when_the_parent_leaves_nothing, test_printer_print_when_too_many_wait)
+          test_printer_print_when_the_parent_leaves_nothing, test_printer_print_when_too_many_wait,
+          test_printer_print_when_nobody_reads, test_printer_print_when_a_batch_is_full)

@@ -3,6 +3,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "tests/unit/serving.h"
 
@@ -135,18 +138,73 @@ END_TEST
 
 static _Atomic bool written, goes_on;
 
-/* The answer has left, and its thread loses its core. */
-static long take_and_sleep(size_t offered)
+static void sleep_until_it_goes_on(void)
 {
         written = true;
         while (!goes_on)
                 sched_yield();
+}
+
+/* The answer has left, and its thread loses its core. */
+static long take_and_sleep(size_t offered)
+{
+        ck_assert_uint_eq(offered, strlen(ok));
+        ck_assert_int_eq(write(FD, ok, offered), (ssize_t)offered);
+        sleep_until_it_goes_on();
         return take_all(offered);
+}
+
+/* A client does not read, and the call waits for that. */
+static long take_nothing_yet(size_t offered)
+{
+        sleep_until_it_goes_on();
+        return take_all(offered);
+}
+
+/* The connection's descriptor is a real socket, which counts. */
+static void connect_really(int domain)
+{
+        int fds[2];
+
+        if (domain == AF_UNIX) {
+                ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+        } else {
+                struct sockaddr_in addr = {.sin_family = AF_INET};
+                socklen_t len = sizeof(addr);
+                int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+                addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+                ck_assert_int_eq(bind(listener, (struct sockaddr *)&addr, len), 0);
+                ck_assert_int_eq(listen(listener, 1), 0);
+                ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&addr, &len), 0);
+                fds[1] = socket(AF_INET, SOCK_STREAM, 0);
+                ck_assert_int_eq(connect(fds[1], (struct sockaddr *)&addr, len), 0);
+                fds[0] = accept(listener, NULL, NULL);
+                close(listener);
+        }
+        ck_assert_int_eq(dup2(fds[0], FD), FD);
+        ck_assert_int_eq(dup2(fds[1], FD + 1), FD + 1);
+        close(fds[0]);
+        close(fds[1]);
 }
 
 static void begin_asked(void)
 {
+        connect_really(AF_INET);
         begin();
+        written = goes_on = false;
+        host_gets_text(get);
+}
+
+static void begin_asked_on_unix(void)
+{
+        struct sockaddr addr = {.sa_family = AF_UNIX};
+
+        connect_really(AF_UNIX);
+        cause_waited(&thread_state.cause);
+        conn = serve_new(&addr, 0);
+        ck_assert(conn && conn_table_set(FD, conn));
+        wire_len = told_count = 0;
         written = goes_on = false;
         host_gets_text(get);
 }
@@ -162,9 +220,17 @@ static void await_answer(void)
                 sched_yield();
 }
 
+static void read_answer(void)
+{
+        char buf[sizeof(ok)];
+
+        await_answer();
+        ck_assert_int_eq(read(FD + 1, buf, sizeof(buf)), sizeof(ok) - 1);
+}
+
 static void ask_and_answer_again(void)
 {
-        await_answer();
+        read_answer();
         host_gets_text(get);
         goes_on = true;
         host_puts("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
@@ -184,13 +250,60 @@ START_TEST(test_next_request_answered_by_another_thread)
 }
 END_TEST
 
+START_TEST(test_next_request_answered_by_another_thread_on_unix)
+{
+        in_two_threads(begin_asked_on_unix, answer_late, ask_and_answer_again, both_told, 2000);
+}
+END_TEST
+
+/* --- one that does not read --- */
+
+static void answer_blocked(void)
+{
+        (void)host_send(ok, strlen(ok), take_nothing_yet);
+}
+
+static long waits_of_thread(void)
+{
+        struct rusage usage;
+
+        ck_assert_int_eq(getrusage(RUSAGE_THREAD, &usage), 0);
+        return usage.ru_nvcsw;
+}
+
+/* It asks ahead, and another thread answers: that is no business of the first one. */
+static void ask_ahead(void)
+{
+        long before;
+
+        await_answer();
+        host_gets_text(get);
+        before = waits_of_thread();
+        host_puts(ok);
+        ck_assert_int_eq(waits_of_thread(), before);
+        goes_on = true;
+}
+
+static void opaque(void)
+{
+        ck_assert_int_eq(conn_phase(conn), CONN_OPAQUE);
+        tap_net_close(FD);
+        cause_waited(&thread_state.cause);
+}
+
+START_TEST(test_thread_that_waits_in_its_call_is_not_waited_for)
+{
+        in_two_threads(begin_asked, answer_blocked, ask_ahead, opaque, 100);
+}
+END_TEST
+
 static void hang_up(void)
 {
         struct tap_in in;
         char byte;
         struct iovec iov = {&byte, 1};
 
-        await_answer();
+        read_answer();
         tap_net_in_begin(&in, FD, 0);
         ck_assert_int_eq(tap_net_in_end(&in, &iov, 1, 0, 0, 1), 0);
         goes_on = true;
@@ -242,5 +355,7 @@ START_TEST(test_closed_while_it_is_read)
 END_TEST
 
 UNIT_MAIN_WITH("serve-threads", serving_setup, test_answered_while_the_head_is_read, test_full_duplex,
-               test_next_request_answered_by_another_thread, test_closed_by_another_thread_than_answered,
-               test_closed_while_it_is_read)
+               test_next_request_answered_by_another_thread,
+               test_next_request_answered_by_another_thread_on_unix,
+               test_thread_that_waits_in_its_call_is_not_waited_for,
+               test_closed_by_another_thread_than_answered, test_closed_while_it_is_read)
