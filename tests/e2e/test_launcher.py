@@ -151,6 +151,37 @@ def test_a_bad_variable_is_one_warning_and_the_run_goes_on():
     assert (result.returncode, result.stdout, result.stderr) == (0, "ran\n", "")
 
 
+@pytest.mark.parametrize("name, value, said", [
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "nonsense", "not an http:// or https:// URL"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://", "without a usable host"),
+    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://[::1", "unfinished IPv6 address"),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "token", "key1=value1,key2=value2"),
+    ("OTEL_RESOURCE_ATTRIBUTES", "a=b,x", "key1=value1,key2=value2"),
+    ("OTEL_INSTRUMENT_HTTP_ROUTES", "/a,b", "begins with /"),
+])
+def test_a_bad_text_is_said_before_the_run(name, value, said):
+    option = "--" + name.replace("OTEL_", "", 1).replace("INSTRUMENT_", "").lower()
+    result = launch(option, value, "echo", "ran")
+    assert (result.returncode, result.stdout) == (2, "") and refused(result)
+    assert option in result.stderr and said in result.stderr
+    assert (f" {value}:" in result.stderr) == ("HEADERS" not in name)
+    assert launch("echo", "ran", env={name: value}).stderr == ""  # our log tells
+
+
+def test_a_password_in_an_endpoint_is_not_shown():
+    result = launch("--exporter_otlp_endpoint", "ftp://me:pass@there", "echo")
+    assert result.returncode == 2 and "exporter_otlp_endpoint" in result.stderr and "pass" not in result.stderr
+
+
+@pytest.mark.parametrize("name, value", [
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "HTTPS://[::1]:4318/x"), ("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "a=b, c=,"), ("OTEL_RESOURCE_ATTRIBUTES", " k=v , l=m "),
+    ("OTEL_INSTRUMENT_HTTP_ROUTES", "/a/{id}, /b,"),
+])
+def test_a_good_text_is_no_word(name, value):
+    assert launch("--" + name.replace("OTEL_", "", 1).replace("INSTRUMENT_", "").lower(), value, "echo").stderr == ""
+
+
 def test_check_names_the_obstacle(static_program, tmp_path):
     fine = launch("--check", "sh")
     assert fine.returncode == 0 and "can be instrumented" in fine.stdout
