@@ -83,20 +83,11 @@ static void on_bad_value(void *ctx, const struct config_row *row, const char *va
         }
 }
 
-/* Who asked for nothing finds it in our log, from whoever uses the text. */
-static void on_bad_text(void *ctx, const struct config_row *row, const char *value, const char *why)
-{
-        const struct check *check = ctx;
-
-        if (check->options->values[row - config_rows])
-                on_bad_value(ctx, row, value, why);
-}
-
 int settings_check(const struct options *options, const struct environ_list *env, struct config *ret_config)
 {
         struct check check = {.options = options};
 
         config_load(ret_config, env->vars, on_bad_value, &check);
-        settings_text_check(ret_config, on_bad_text, &check);
+        settings_text_check(ret_config, on_bad_value, &check);
         return check.failed ? -EINVAL : 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "launcher/settings_text.h"
 
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -10,22 +11,45 @@
 /* Return: what is wrong with it; NULL: nothing. */
 typedef const char *text_fault_fn(const char *text);
 
+/* Of "host", "host:port" or "[address]:port", @len bytes. */
+static bool host_usable(const char *host, size_t len)
+{
+        const char *end = host + len, *port = memchr(host, ':', len);
+        unsigned long number = 0;
+
+        if (len && host[0] == '[') {
+                const char *bracket = memchr(host, ']', len);
+
+                if (!bracket || (bracket + 1 < end && bracket[1] != ':'))
+                        return false;
+                port = bracket + 1 < end ? bracket + 1 : NULL;
+        }
+        if (len == 0 || port == host)
+                return false;
+        for (const char *p = port ? port + 1 : end; p < end; p++) {
+                if (*p < '0' || *p > '9')
+                        return false;
+                number = number * 10 + (unsigned long)(*p - '0');
+                if (number > UINT16_MAX)
+                        return false;
+        }
+        return true;
+}
+
 static const char *endpoint_fault(const char *text)
 {
         static const char *const schemes[] = {"http://", "https://"};
         const char *host = NULL;
-        size_t len;
 
         for (size_t i = 0; i < ARRAY_LEN(schemes) && !host; i++)
                 if (strncasecmp(text, schemes[i], strlen(schemes[i])) == 0)
                         host = text + strlen(schemes[i]);
         if (!host)
                 return "not an http:// or https:// URL, nothing will be exported";
-        len = strcspn(host, "/?#");
-        if (len == 0 || host[0] == ':' || strpbrk(text, " \t\r\n"))
-                return "a URL without a usable host, nothing will be exported";
-        if (host[0] == '[' && !memchr(host, ']', len))
-                return "a URL with an unfinished IPv6 address, nothing will be exported";
+        for (const char *at = host; (at = memchr(host, '@', strcspn(host, "/?#")));)
+                host = at + 1;
+        if (!host_usable(host, strcspn(host, "/?#")) || strpbrk(text, " \t\r\n"))
+                return "a URL without a usable host and port, nothing will be exported";
         return NULL;
 }
 
